@@ -1,28 +1,37 @@
 """What the queue of a study costs as it grows, and what it takes to read a store of many runs.
 
 Trials that do nothing (`benchmarks.trivial`) go through the engine's workers, on a journal and on a
-PostgreSQL server of its own where there is one. Then one run is logged and copied many times in
-MLflow's database, which takes seconds in the place of an hour, and read by what ranks runs, shows
-them and concludes a sweep.
+PostgreSQL server of its own where there is one. Then one run is logged and copied for each trial of
+such a study in MLflow's database, which takes seconds in the place of an hour, and read by what
+ranks runs, shows them, concludes a sweep and reports on it.
 """
 
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.trial import FrozenTrial
 
 from benchmarks import engine, overhead
 from benchmarks.machine import resident_mb
 from benchmarks.table import markdown
 from cnn_sweeps.config.loading import to_json
 from cnn_sweeps.config.schema import Tracking
+from cnn_sweeps.errors import RunFailedError
 from cnn_sweeps.runs.composition import validate
+from cnn_sweeps.sweeps.results.early_runs import PAGE, EarlyRuns
+from cnn_sweeps.sweeps.results.runs import Reading as ReadSweep
+from cnn_sweeps.sweeps.study.attributes import CONFIG_HASH, PARENT, RUN_ID
+from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.tracking import Store, flatten
 from tests import services
 
@@ -30,7 +39,7 @@ COMPARE_TARGET = 4.0
 """Seconds for `cnn-sweeps compare` over 5,000 runs."""
 METRICS = 16
 """Metrics of a run."""
-TABLES = ("runs", "params", "tags", "latest_metrics")
+TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")
 """Of MLflow: what a run is there."""
 
 
@@ -99,16 +108,24 @@ def _study(
 def readings(task: Task) -> list[Reading]:
     """Read a store of many runs by each way, from its own database and from a server."""
     folder = task.folder / "served"
-    with _served(folder, task.runs) as (sweep, addresses):
+    engine.measure(task.folder / "swept", trials=task.runs, workers=task.workers, sampler="grid")
+    address = StudyAddress(
+        storage=str(task.folder / "swept" / f"{engine.NAME}{SUFFIX}"), name=engine.NAME
+    )
+    study = SweepStudy.load(address)
+    one = study.trials()[0].user_attrs[CONFIG_HASH]
+    with _served(folder, study) as addresses:
         ranked = [_seconds(["compare", *where]) for where in addresses]
-        shown = [_seconds(["show", f"{0:064x}", *where]) for where in addresses]
-        whole = [_children(where, sweep) for where in addresses]
+        shown = [_seconds(["show", one, *where]) for where in addresses]
+        both = [_sweep_read(address, where) for where in addresses]
+    ended, whole = zip(*both, strict=True)
     return [
         Reading(
             what="cnn-sweeps compare", local=ranked[0], server=ranked[1], target=COMPARE_TARGET
         ),
         Reading(what="cnn-sweeps show HASH", local=shown[0], server=shown[1]),
-        Reading(what="all runs of a sweep, once", local=whole[0], server=whole[1]),
+        Reading(what="the runs of a sweep, at its end", local=ended[0], server=ended[1]),
+        Reading(what="the runs of a sweep, for a report", local=whole[0], server=whole[1]),
     ]
 
 
@@ -126,24 +143,42 @@ def to_markdown(found: Sequence[Reading], runs: int) -> str:
 
 
 @contextmanager
-def _served(folder: Path, runs: int) -> Iterator[tuple[str, list[list[str]]]]:
-    """A store of many runs of one sweep: the sweep's run, and how to type each way to it."""
+def _served(folder: Path, study: SweepStudy) -> Iterator[list[list[str]]]:
+    """A store with a run for each trial of a study: how to type each way to it."""
     with services.mlflow_server(folder) as server:
         store = Store.open(Tracking(dir=folder))
         with store.start_run("sweep many", tags={"study_name": "many", "kind": "sweep"}) as sweep:
-            pass
+            study.optuna_study.set_user_attr(PARENT, sweep.run_id)
         tags = {"config_hash": f"{0:064x}", "kind": "trial", "study_name": "many", "trial": "0"}
         with store.start_run("cnn 8x2 e1", tags=tags, parent_run_id=sweep.run_id) as first:
             config = validate.make_config(validate.plain_values(validate.compose(["data=digits"])))
             first.log_params(flatten(to_json(config)))
             first.log_metrics({f"metric_{number}": 0.5 for number in range(METRICS - 1)})
             first.log_metrics({"val_accuracy": 0.0})
-        copy_run(folder / "mlflow.db", first.run_id, runs - 1)
-        yield sweep.run_id, [[f"tracking.dir={folder}"], [f"tracking.uri={server.url}"]]
+        copy_run(folder / "mlflow.db", first.run_id, [*map(_as_run, study.trials())])
+        store.client.delete_run(first.run_id)
+        yield [[f"tracking.dir={folder}"], [f"tracking.uri={server.url}"]]
 
 
-def copy_run(database: Path, run_id: str, times: int) -> None:
-    """Log a run again and again with other hashes and accuracies, in MLflow's own tables."""
+def _as_run(trial: FrozenTrial) -> dict[str, object]:
+    """What the run of a trial has for itself, by the names of columns, tags, params and metrics."""
+    return {
+        "run_uuid": trial.user_attrs[RUN_ID],
+        "config_hash": trial.user_attrs[CONFIG_HASH],
+        "trial": str(trial.number),
+        "seed": str(trial.params["seed"]),
+        "val_accuracy": trial.value,
+    }
+
+
+def copy_run(database: Path, run_id: str, others: Sequence[Mapping[str, object]]) -> None:
+    """Log a run again and again with other values, in MLflow's own tables.
+
+    Args:
+        database: MLflow's.
+        run_id: the run.
+        others: for each copy its `run_uuid`, and the values of tags, params and metrics by name.
+    """
     with closing(sqlite3.connect(database)) as connection, connection:
         for table in TABLES:
             query = f"SELECT * FROM {table} WHERE run_uuid = ?"  # noqa: S608 -- a name of ours
@@ -151,16 +186,18 @@ def copy_run(database: Path, run_id: str, times: int) -> None:
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
             insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-            for number in range(1, times + 1):
-                copies = [_copy(row, number) for row in rows]
+            for number, other in enumerate(others, 1):
+                copies = [_copy(row, other, number) for row in rows]
                 connection.executemany(insert, [tuple(copy.values()) for copy in copies])
 
 
-def _copy(row: dict[str, object], number: int) -> dict[str, object]:
-    """A row of one run as that of another one."""
-    other = {"config_hash": f"{number:064x}", "trial": str(number), "val_accuracy": number / 1e6}
-    changed = {"value": other[str(row["key"])]} if row.get("key") in other else {}
-    return {**row, **changed, "run_uuid": f"{number:032x}"}
+def _copy(row: Mapping[str, Any], other: Mapping[str, object], number: int) -> dict[str, object]:
+    """A row of one run as that of another one, which began later."""
+    key = str(row.get("key"))
+    changed = {"value": other[key]} if key in other else {}
+    if "start_time" in row:
+        changed["start_time"] = row["start_time"] + number
+    return {**row, **changed, "run_uuid": other["run_uuid"]}
 
 
 def _seconds(words: Sequence[str]) -> float:
@@ -171,11 +208,22 @@ def _seconds(words: Sequence[str]) -> float:
     return time.perf_counter() - begun
 
 
-def _children(where: Sequence[str], sweep: str) -> float:
-    """How long it takes to read all trials of a sweep, which is what its end does."""
+def _sweep_read(address: StudyAddress, where: Sequence[str]) -> tuple[float, float]:
+    """How long the runs of a sweep take to be read and compared with it: at its end, and whole.
+
+    At its end all but the last of them were read while others trained.
+    """
     key, _, value = where[0].partition("=")
     tracking = Tracking(uri=value) if key == "tracking.uri" else Tracking(dir=Path(value))
-    store = Store.open(tracking)
+    store, study = Store.open(tracking), SweepStudy.load(address)
+    early, ended = EarlyRuns(study, store), len(study.trials())
+    for _ in range(0, ended - PAGE, PAGE):
+        early.look(ended)
     begun = time.perf_counter()
-    store.children(sweep)
-    return time.perf_counter() - begun
+    reads = [early.reading()]
+    at_its_end = time.perf_counter() - begun
+    reads.append(ReadSweep.of(study, store))
+    whole = time.perf_counter() - begun - at_its_end
+    if any(read.differences or len(read.runs.by_id) != ended for read in reads):
+        raise RunFailedError(f"the runs in {where[0]} are not those of {study.address}.")
+    return at_its_end, whole

@@ -34,3 +34,9 @@ def die(_: int) -> int:
 def gpu_of(_call: int) -> str | None:
     """The GPU that the process may use."""
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def talkative(number: int) -> int:
+    """One that prints."""
+    print("x" * 100_000, flush=True)
+    return number

@@ -279,7 +279,11 @@ def test_a_run_is_copied_with_all_that_tells_runs_apart(
         store = Store.open(tracking)
         with store.start_run("one", tags={"config_hash": "0" * 64}) as run:
             run.log_metrics({"val_accuracy": 0.0})
-        queue.copy_run(store.dir / "mlflow.db", run.run_id, 3)
+        others = [
+            {"run_uuid": f"{n:032x}", "config_hash": f"{n:064x}", "val_accuracy": n / 1e6}
+            for n in (1, 2, 3)
+        ]
+        queue.copy_run(store.dir / "mlflow.db", run.run_id, others)
         board = rank(store, [], Question())
     found = [round(each.metrics["val_accuracy"] * 1e6) for each in board.runs]
     assert found == [3, 2, 1, 0]

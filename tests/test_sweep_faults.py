@@ -116,3 +116,23 @@ def test_started_twice_in_the_same_second_both_work(tmp_path: Path) -> None:
         assert program.returncode == 0, error
         assert "6 trials" in output
     check_complete(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_under_the_output_fails_no_trial(tmp_path: Path) -> None:
+    """The trials are there, and the exit code says that what they told is lost."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", *ASKED],
+            cwd=tmp_path,
+            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "cnn-sweeps: standard output cannot be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+    found = opened(tmp_path)
+    assert found is not None
+    assert len(found.trials(TrialState.COMPLETE)) == 6

@@ -54,7 +54,7 @@ def main(typed: list[str]) -> int:
     if asked.run_id:
         runs = [lookup.run_of_id(store, asked.run_id)]
     else:
-        runs = lookup.one_experiment(store, wanted)
+        runs = lookup.runs_named(store, wanted)
     run = _promoted(store, runs)
     model_id = _checked(store, run, trust=asked.trust)
     run = store.get(run.run_id)  # what it had left to its epochs is stored with it now

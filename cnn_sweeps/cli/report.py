@@ -12,6 +12,8 @@ from cnn_sweeps.text.terminal import say
 from cnn_sweeps.tracking import Store
 
 FORMATS = ("html", "md", "csv", "json")
+STANDARD_OUTPUT = (Path("-"), Path("/dev/stdout"))
+"""As a file: the report is printed, and nothing else is."""
 
 
 def main(typed: list[str]) -> int:
@@ -33,17 +35,18 @@ def main(typed: list[str]) -> int:
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
     parser.add_argument(
-        "--output", "--into", type=typed_path, metavar="FILE", help="where to write it"
+        "--output", "--into", type=typed_path, metavar="FILE", help="where to write it; - prints it"
     )
     asked = parser.read(typed)
     name = asked.names[0] if asked.names else None
     storage, where = take_storage(asked.overrides)
     tracking = compose_tracking(where)
-    if asked.output is not None:
+    printed = asked.output in STANDARD_OUTPUT
+    if asked.output is not None and not printed:
         _check_writable(asked.output)
     study, text = _report(name, storage, tracking, asked.format)
     into = asked.output or (Path(f"report-{study}.html") if asked.format == "html" else None)
-    if into is None:
+    if into is None or printed:
         say(text, end="")
     else:
         _write(into, text)

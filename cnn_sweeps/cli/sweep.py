@@ -69,11 +69,12 @@ def sweep_application(call: HydraCall, arguments: list[str]) -> Sequence[Any]:
         output.show_facts(sweep.dry_run(request), out)
         return []
     study, returned = sweep.sweep(request, call)
-    results.table_of(study).show(out)
-    for line in results.failures(study):
-        out.print(line, soft_wrap=True)
-    if results.only_failures(study):
-        raise RunFailedError("no trial succeeded.")
+    with sweep.outlasting(request):
+        results.table_of(study).show(out)
+        for line in results.failures(study):
+            out.print(line, soft_wrap=True)
+        if results.only_failures(study):
+            raise RunFailedError("no trial succeeded.")
     return [returned]
 
 

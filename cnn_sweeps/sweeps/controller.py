@@ -18,6 +18,7 @@ from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.request import SweepRequest
 from cnn_sweeps.sweeps.results import exercise_answer, test_scores
 from cnn_sweeps.sweeps.results.commands import best_again, join_command, save_command
+from cnn_sweeps.sweeps.results.early_runs import EarlyRuns
 from cnn_sweeps.sweeps.results.early_score import EarlyScore
 from cnn_sweeps.sweeps.results.failures import only_failures
 from cnn_sweeps.sweeps.results.page import ranking_view
@@ -149,13 +150,15 @@ def _carry_on(
     budget, tracking = request.budget, request.config.tracking
     with (
         patient(tracking.patience, say=display.notice, heed=interrupts.heed),
-        EarlyScore(study, store, publisher.warm_up) as early,
+        EarlyScore(study, store) as score,
     ):
+        early = Early(score=score, runs=EarlyRuns(study, store))
         interrupts.heed()
         with store.resume_run(study.parent_run_id or "") as parent:
             _begin(study, request, display)
             if budget.elsewhere or study.address.shared:
                 display.notice(f"  workers: {join_command(study, store)}")
+            publisher.warm_up()  # while workers start, which takes longer
             try:
                 _carry_out(study, store, request, display, interrupts, early)
             except (RunFailedError, KeyboardInterrupt) as error:
@@ -164,8 +167,20 @@ def _carry_on(
                     _leave_failures(study, store, parent, display, publisher)
                 raise
             interrupts.patient = False
-            publisher.warm_up()  # while other processes score the winners
             return conclude(study, store, parent, budget, display, early)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Early:
+    """What is done for the end of a sweep while trials still train.
+
+    Attributes:
+        score: of the leader on the test split.
+        runs: of the trials that have ended.
+    """
+
+    score: EarlyScore
+    runs: EarlyRuns
 
 
 def _begin(study: SweepStudy, request: SweepRequest, display: Display) -> None:
@@ -261,13 +276,14 @@ def _prepare_parent(study: SweepStudy, store: Store) -> None:
         _store_typed(study, parent)
         return
     with store.start_run(f"sweep {name}", tags=tags) as parent:
-        store_code(study, parent)  # first: by its parent a worker knows that a study is ready
-        study.optuna_study.set_user_attr(PARENT, parent.run_id)
+        store_code(study, parent)
         plan = study.plan
         parent.log_params({d.key: str(d).partition("=")[2] for d in plan.space.dimensions})
         parent.log_params({"sampler": plan.sampler, "objectives": plan.objectives})
         parent.log_params({"pruner": plan.pruner, "duplicates": plan.duplicates})
         parent.log_json(without_passwords(plan.to_json()), PLAN_FILE)
+        # Last: by its parent a worker knows that a study is ready, and finds the files of a run.
+        study.optuna_study.set_user_attr(PARENT, parent.run_id)
 
 
 def _store_typed(study: SweepStudy, parent: TrackedRun) -> None:
@@ -325,7 +341,7 @@ def _carry_out(
     request: SweepRequest,
     display: Display,
     interrupts: Interrupts,
-    early: EarlyScore,
+    early: Early,
 ) -> None:
     """Let workers pull until nothing is left, and show what they do."""
     budget, counts, share = request.budget, study.counts(), CpuShare.of(study, request.budget)
@@ -336,7 +352,14 @@ def _carry_out(
         study.plan.objectives,
         _ended_before(study),
     )
-    supervisor = Supervisor(study=study, store=store, budget=budget, view=view, spare=early.look)
+    supervisor = Supervisor(
+        study=study,
+        store=store,
+        budget=budget,
+        view=view,
+        spare=early.score.look,
+        meanwhile=early.runs.look,
+    )
     with view, _open(study):
         supervisor.run(_workers(request, supervisor, share, interrupts), interrupts)
         if interrupts.asked():
@@ -432,14 +455,14 @@ def conclude(
     parent: TrackedRun,
     budget: Budget,
     display: Display,
-    early: EarlyScore,
+    early: Early,
 ) -> SweepOutcome:
     """Score what is to be scored on the test split, and log table and answer to the sweep's run."""
-    read = Reading.of(study, store)
+    read = early.runs.reading()
     _tell(read, display)
     study = read.study
     scores = test_scores.score(
-        study, store, workers=budget.n_jobs, say=display.notice, early=early.of
+        study, store, workers=budget.n_jobs, say=display.notice, early=early.score.of
     )
     outcome = _outcome(read, store, scores)
     ranking = outcome.ranking

@@ -59,6 +59,7 @@ OF_APPLICATIONS = {
     "direction": "'hydra.sweeper.objectives={val_accuracy: maximize}'",
     "max_failure_rate": "hydra.sweeper.max_failures=NUMBER",
     "custom_search_space": "hydra.sweeper.params, with conditions",
+    "patience": "tracking.patience=SECONDS",
 }
 """Settings that a sweep of experiments does not have, and what to type instead."""
 OF_DEFAULT = (

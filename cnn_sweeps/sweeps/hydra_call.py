@@ -25,6 +25,7 @@ NUMBERS = (
     "workers_per_gpu",
     "retries",
     "max_failures",
+    "patience",
     "sampler",
     "pruner",
 )

@@ -34,8 +34,10 @@ from cnn_sweeps.sweeps.workers.software import check_software
 from cnn_sweeps.text.argument_names import option
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.tracking import Store
+from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.artifacts import run_by_id
 from cnn_sweeps.tracking.patience import patient
+from cnn_sweeps.tracking.records import RunRecord
 
 GRACE = 20.0
 """Seconds to end an epoch when asked to stop; Slurm kills 30 s after SIGTERM (KillWait)."""
@@ -198,7 +200,8 @@ def _store(study: SweepStudy) -> Store:
     """
     tracking = study.plan.first.tracking
     store = Store.open_existing(tracking)
-    if store is not None and run_by_id(store, study.parent_run_id or "") is not None:
+    if store is not None and (run := run_by_id(store, study.parent_run_id or "")) is not None:
+        _check_files(store, run)
         return Store.open(tracking, beside=study.parent_run_id)  # to write
     from cnn_sweeps.tracking.address import resolve  # noqa: PLC0415 -- only to say so
 
@@ -207,6 +210,20 @@ def _store(study: SweepStudy) -> Store:
         "another store.\n  Set MLFLOW_TRACKING_URI to a server that both reach, for the sweep and "
         "for its workers, or type the tracking.dir or tracking.uri by which this host reaches it."
     )
+
+
+def _check_files(store: Store, run: RunRecord) -> None:
+    """Refuse a server that only names the folder of its files, where this host has not got it.
+
+    Each host would write files of its own there, which nobody else finds.
+    """
+    folder = local_folder(run.artifact_uri)
+    if store.address.database is None and folder is not None and not folder.exists():
+        raise StoreError(
+            f"{store.address} keeps the files of its runs in a folder that this host does not "
+            f"have: {folder}.\n  Mount it here under that path, or let the server hand files out: "
+            "`mlflow server --artifacts-destination FOLDER`, and another tracking.experiment."
+        )
 
 
 def _configs(study: SweepStudy) -> Iterator[Config]:

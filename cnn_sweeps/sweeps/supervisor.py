@@ -177,6 +177,7 @@ class Supervisor:
         others: whether trials that workers elsewhere have ended are shown as well.
         spare: called again and again while fewer are there, since no trial is left for them; before
             that after each trial, once most have ended and few are left.
+        meanwhile: called again and again with the number of trials that have ended.
         steers: whether it looks all the time at how often it was asked to stop; not where this
             process trains.
     """
@@ -190,6 +191,7 @@ class Supervisor:
     ended: set[int] = field(default_factory=set)
     seats: int = 0
     spare: Callable[[], None] = lambda: None
+    meanwhile: Callable[[int], None] = lambda _: None
     steers: bool = True
     others: bool = True
     _heard: float = field(default=0.0, init=False)
@@ -222,6 +224,7 @@ class Supervisor:
                     self._look(died, workers, interrupts, idle_time)
                     if self._has_spare(workers, interrupts):
                         self.spare()
+                    self.meanwhile(len(self.ended))
                     self.view.tick()
                 self._hear_others(set(), pause=0.0)
         except BaseException:

@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 from cnn_sweeps.config.schema import EXPERIMENT, Tracking
 from cnn_sweeps.data.files import absolute, expand_user
 from cnn_sweeps.errors import StoreError
+from cnn_sweeps.text.escape import BYTES, NO_TEXT, printable
 from cnn_sweeps.text.redact import without_password
 
 SERVERS = ("http", "https", "databricks")
@@ -137,6 +138,8 @@ def _is_relative(uri: str) -> bool:
 
 def _openable(path: Path) -> Path:
     """The path of a database, if a URI can carry it to SQLAlchemy unchanged."""
+    if BYTES.search(str(path)):
+        raise StoreError(NO_TEXT.format(key=f"The path {printable(str(path))}"))
     if "%" in str(path) or "?" in str(path):
         # The first is decoded (since SQLAlchemy 2.1), the second begins the options.
         raise StoreError(
@@ -163,4 +166,6 @@ def _unknown(uri: str) -> str:
 def local_folder(uri: str) -> Path | None:
     """The folder of this machine that an address of artifacts means; None for any other place."""
     address = urlsplit(uri)
+    if address.scheme == "" and uri.startswith("/"):  # of a server that was told a plain path
+        return Path(uri)
     return Path(url2pathname(address.path)) if address.scheme == "file" else None

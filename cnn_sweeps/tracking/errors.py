@@ -1,6 +1,7 @@
 """Errors of the database, the server and the disk, as one readable `StoreError`."""
 
 import errno
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -23,6 +24,17 @@ SILENT: Final = (
     "does not respond. Start the server, correct tracking.uri (or MLFLOW_TRACKING_URI), "
     "or leave it out for a local database."
 )
+
+ANSWERS: Final = {
+    401: "does not accept this login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+    "or MLFLOW_TRACKING_TOKEN",
+    403: "does not allow this login to do that. Ask who runs it for the permission, or set another "
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    404: "is no MLflow server. Correct tracking.uri (or MLFLOW_TRACKING_URI); a server that has a "
+    "static prefix is named with it",
+}
+"""What an answer by HTTP means that is none of MLflow's, by its status; of others as of 404."""
+FAILING: Final = "answers with errors ({}). Look into its log, or that of the proxy before it."
 
 UNNAMED: Final = (
     "does not accept the name that it was called by: start it with\n"
@@ -58,6 +70,8 @@ POSTGRES_REFUSALS: Final = (
 )
 """What PostgreSQL says of a connection that it refuses for good; a library that connects is told no
 code. A server that says it in another language is waited for."""
+STANDBY: Final = "25006"
+"""What PostgreSQL says that takes no writes: while another server takes over from it, as a rule."""
 GATEWAY: Final = (502, 503, 504)
 """What a proxy answers while the server behind it is away."""
 
@@ -108,7 +122,8 @@ def absence(error: BaseException) -> BaseException | None:
         cause
     ) in causes:  # first: MLflow answers 503 for whatever its database says, a full disk too
         if isinstance(cause, DBAPIError):
-            gone = isinstance(cause, OperationalError | InterfaceError)
+            standby = getattr(cause.orig, "sqlstate", None) == STANDBY
+            gone = isinstance(cause, OperationalError | InterfaceError) or standby
             final = _is_broken_file(cause.orig) or _is_refusal(cause.orig)
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
     silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
@@ -176,18 +191,36 @@ def _meaning(cause: BaseException) -> str | None:
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RetryError, Timeout
 
-    silent = (NoConnection, Timeout, RetryError, ConnectionError, TimeoutError, socket.gaierror)
+    silent = (NoConnection, Timeout, ConnectionError, TimeoutError, socket.gaierror)
     if isinstance(cause, sqlite3.Error):
         return SQLITE.get("_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2]))
     if isinstance(cause, LockTimeout):  # a TimeoutError, but not of a server
         return BUSY
     if isinstance(cause, silent):
         return SILENT
-    if isinstance(cause, OSError):
+    if isinstance(cause, OSError) and not isinstance(cause, RetryError):
         return SYSTEM.get(cause.errno or 0)
     if isinstance(cause, ModuleNotFoundError):
         return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
-    return None
+    return _of_answer(cause)
+
+
+def _of_answer(cause: BaseException) -> str | None:
+    """What an answer by HTTP means that MLflow cannot read: a page of a proxy, or of a login.
+
+    MLflow has no class for it; a refusal of its own server is a `RestException`.
+    """
+    from mlflow.exceptions import MlflowException, RestException
+    from requests.exceptions import RetryError
+
+    if isinstance(cause, RetryError):  # it has answered, each time with an error
+        return FAILING.format(getattr(cause.args[0], "reason", None) or said_by(cause, 80))
+    own = isinstance(cause, RestException)
+    if own or not isinstance(cause, MlflowException) or "Response body:" not in cause.message:
+        return None
+    found = re.search(r"failed with error code (\d{3})", cause.message)
+    status = found[1] if found else "200"
+    return f"{ANSWERS.get(int(status), ANSWERS[404])} (HTTP {status})."
 
 
 def said_by(error: BaseException, limit: int = 300) -> str:

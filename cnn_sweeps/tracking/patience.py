@@ -52,6 +52,7 @@ class Patience:
         chosen: whether somebody has said so, for all blocks inside.
         say: is told once that something is away, and once that it is back.
         heed: is called between attempts; it raises where the wait is to be broken off.
+        setting: what the seconds are typed with.
         away_since: when each that is away was first found to be, by a clock that is never set.
         back_since: when the last outage was over, by that clock.
     """
@@ -60,6 +61,7 @@ class Patience:
     chosen: bool = False
     say: Callable[[str], None] = logger.warning
     heed: Callable[[], None] = lambda: None
+    setting: str = "tracking.patience"
     away_since: dict[str, float] = field(default_factory=dict)
     back_since: float = -math.inf
 
@@ -96,7 +98,7 @@ class Patience:
         if what not in self.away_since:
             self.away_since[what] = now
             told = hidden_in(said_by(cause, 160))
-            self.say(f"Waiting for up to {self.seconds:g} s (tracking.patience): {told}")
+            self.say(f"Waiting for up to {self.seconds:g} s ({self.setting}): {told}")
         return now - self.away_since[what] < self.seconds
 
     def _back(self, what: str) -> None:
@@ -130,6 +132,17 @@ def patient(
         yield
         return
     with _set(NO_RETRIES), _be(Patience(seconds=seconds, chosen=True, say=say, heed=heed)):
+        yield
+
+
+@contextmanager
+def patient_sweep(seconds: float, *, say: Callable[[str], None], setting: str) -> Iterator[None]:
+    """The same for a sweep of jobs that are not ours, which are run inside the block.
+
+    They decide for themselves how they wait: MLflow's own retries stay, and so does what a
+    `patient` in them says.
+    """
+    with _be(Patience(seconds=seconds, say=say, setting=setting)):
         yield
 
 

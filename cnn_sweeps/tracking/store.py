@@ -25,18 +25,19 @@ from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.histories import Point, points_of
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
-from cnn_sweeps.tracking.paging import page_by_page, pages
+from cnn_sweeps.tracking.paging import PAGE, pages
 from cnn_sweeps.tracking.patience import short_timeouts, waiting
 from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix, find_record
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 from cnn_sweeps.tracking.selection import Selection
+from cnn_sweeps.tracking.server_runs import run_pages
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import RunInfo
 
-ACTIVE_ONLY = 1
-"""`mlflow.entities.ViewType.ACTIVE_ONLY`, without the import of MLflow."""
+ACTIVE_ONLY, DELETED_ONLY = 1, 2
+"""Values of `mlflow.entities.ViewType`, without the import of MLflow."""
 EXPERIMENTS_PER_SEARCH = 100
 """Experiments that a server searches at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
@@ -288,7 +289,7 @@ class Store:
         with as_store_error(self.address):
             every = pages(self.client.search_experiments, view_type=ViewType.ALL)
             ids = [each.experiment_id for each in every]
-        return self.search(where, ids, view=ViewType.DELETED_ONLY)
+        return self.search(where, ids, view=DELETED_ONLY)
 
     def experiments(self) -> dict[str, str]:
         """The ids of the active experiments by name."""
@@ -330,14 +331,12 @@ class Store:
         with as_store_error(self.address):
             # A server may hold more experiments than one search takes.
             runs = [
-                RunRecord.of(run)
+                run
                 for some in params.batches(experiments, EXPERIMENTS_PER_SEARCH)
-                for run in pages(
-                    self.client.search_runs,
-                    experiment_ids=some,
-                    filter_string=where,
-                    run_view_type=view,
+                for page, _ in run_pages(
+                    self.client, PAGE, experiments=some, where=where, view=view
                 )
+                for run in page
             ]
         return _newest_first(runs)
 
@@ -356,14 +355,14 @@ class Store:
             A page, and whether it is the last.
         """
         with as_store_error(self.address):
-            for page in page_by_page(
-                self.client.search_runs,
+            yield from run_pages(
+                self.client,
                 size,
-                experiment_ids=list(experiments),
-                filter_string=where,
-                order_by=list(order),
-            ):
-                yield [RunRecord.of(run) for run in page], not page.token
+                experiments=experiments,
+                where=where,
+                order=order,
+                view=ACTIVE_ONLY,
+            )
 
     def children(self, parent_run_id: str, *, status: str | None = None) -> list[RunRecord]:
         """The trials of a sweep (of one status only), oldest first; deleted ones are left out."""

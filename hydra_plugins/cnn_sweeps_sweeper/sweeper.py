@@ -45,6 +45,7 @@ class SweeperConfig:
             for each value that a job returns.
         max_failure_rate: of an application: the share of a batch that may fail; null for 0.
         custom_search_space: of an application: a function (config, trial) that suggests more.
+        patience: of an application: seconds to wait for a database that goes away; null for 300.
     """
 
     # The groups that may be overridden; a sampler with other options is another node.
@@ -75,6 +76,7 @@ class SweeperConfig:
     direction: Any = None
     max_failure_rate: Any = None
     custom_search_space: Any = None
+    patience: Any = None
     # What stands in `sampler` is for Optuna: nothing there is made by Hydra.
     _recursive_: bool = False
 

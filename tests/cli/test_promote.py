@@ -53,6 +53,12 @@ def test_a_promoted_model_loads(
     np.testing.assert_allclose(scores, loaded(store, run_id)(IMAGES), rtol=1e-6)
 
 
+def test_a_run_id_is_taken_in_the_place_of_a_hash(store: Store, run_id: str) -> None:
+    """As it is copied from a page of MLflow."""
+    promoted(store, run_id, "digits")
+    assert store.client.get_model_version("digits", "1").run_id == run_id
+
+
 def test_a_version_says_what_it_is(store: Store, run_id: str) -> None:
     """Hash, digest and accuracies are tags, and the description is that of the run."""
     promoted(store, HASH[:8], "digits")

@@ -102,6 +102,16 @@ def test_output_names_the_file(
     assert (studies / "a.md").read_text().startswith("# red")
 
 
+@pytest.mark.parametrize("file", ["-", "/dev/stdout"])
+def test_standard_output_gets_the_report_and_nothing_else(
+    file: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So it can be piped, HTML as well."""
+    assert json.loads(told(capsys, "red", "--format", "json", "--output", file))["study"] == "red"
+    assert told(capsys, "red", "--output", file).strip().endswith("</html>")
+    assert not list(studies.glob("report*"))
+
+
 def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A study elsewhere is found by its storage, and the report says how to get there again."""
     journal = studies / "mlruns" / STUDIES / "red.journal"

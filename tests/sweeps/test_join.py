@@ -269,6 +269,23 @@ def test_another_tracking_store_is_refused_before_a_trial_is_claimed(
     assert not (in_tmp / "mlruns").exists()
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_server_whose_files_are_not_on_this_host_is_refused(
+    tmp_path: Path, store: Store, scheme: str
+) -> None:
+    """MLflow would write a folder of that name on each host; a mounted one is fine."""
+    served = replace(store, address=replace(store.address, uri="http://db:5000", database=None))
+    with store.start_run("sweep", tags={}) as parent:
+        known = store.get(parent.run_id)
+    there = replace(known, artifact_uri=f"{scheme}{tmp_path}")
+    join._check_files(served, there)
+    join._check_files(served, replace(known, artifact_uri="mlflow-artifacts:/1/ab/artifacts"))
+    away = replace(known, artifact_uri=f"{scheme}{tmp_path}/srv/1/ab/artifacts")
+    join._check_files(store, away)  # a local database makes its folders
+    with pytest.raises(StoreError, match=r"db:5000 keeps .* not have: /.*/srv/1/ab/artifacts\."):
+        join._check_files(served, away)
+
+
 def test_missing_images_are_refused_before_a_trial_is_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -87,3 +88,42 @@ def test_a_sweep_and_its_workers_outlast_their_servers(
         for run in runs:
             logged = client.get_metric_history(run.info.run_id, "val_accuracy")
             assert {point.step for point in logged} >= set(range(1, EPOCHS + 1))
+
+
+APPLICATION = """
+import time
+
+import hydra
+
+
+@hydra.main(version_base="1.3", config_path=None)
+def main(config):
+    time.sleep(1)
+    return float(config.x)
+
+
+main()
+"""
+
+
+@pytest.mark.slow(minutes=1)
+def test_a_sweep_of_an_application_outlasts_its_database(tmp_path: Path) -> None:
+    """Every job is run once; the outage is told once."""
+    (tmp_path / "app.py").write_text(APPLICATION)
+    with postgres() as database:
+        sweeper = f"hydra.sweeper.storage={database.url}", "hydra.sweeper.study_name=lab"
+        words = ("-m", "hydra/sweeper=cnn_sweeps", *sweeper, "+x=range(0,12)")
+        with (tmp_path / "said.txt").open("wb") as said:
+            sweep = subprocess.Popen(
+                [sys.executable, "app.py", *words], cwd=tmp_path, stdout=said, stderr=said
+            )
+        wait_for(database, 2, sweep)
+        database.stop()
+        time.sleep(10)
+        database.start()
+        assert sweep.wait(timeout=PATIENCE) == 0, (tmp_path / "said.txt").read_text()
+        trials = trials_of(database)
+    assert sorted(trial.value for trial in trials) == list(range(12))
+    told = (tmp_path / "said.txt").read_text()
+    assert told.count("Waiting for up to 300 s (hydra.sweeper.patience)") == 1, told
+    assert told.count("Back after") == 1

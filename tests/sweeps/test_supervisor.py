@@ -76,3 +76,14 @@ def test_the_spare_time_of_workers_begins_before_they_leave(
         spare=lambda: told.append(made.counts().finished),
     ).run(Together(made, workers), Interrupts())
     assert told == ([] if first is None else list(range(first, trials + 1)))
+
+
+def test_whoever_reads_meanwhile_is_told_how_many_trials_have_ended(tmp_path: Path) -> None:
+    """At each turn, also where nobody has time to spare."""
+    made = study(tmp_path, plan({"model.filters": "1,2,3"}))
+    fill_queue(made, Budget())
+    told: list[int] = []
+    Supervisor(study=made, store=None, budget=Budget(), view=Silent(), meanwhile=told.append).run(
+        Together(made, 1), Interrupts()
+    )
+    assert told[:3] == [1, 2, 3]

@@ -162,7 +162,7 @@ def test_a_space_that_is_swept_is_refused() -> None:
             what_is_swept(call, typed, exercise=False)
 
 
-@pytest.mark.parametrize("setting", ["direction=minimize", "max_failure_rate=0.5"])
+@pytest.mark.parametrize("setting", ["direction=minimize", "max_failure_rate=0.5", "patience=5"])
 def test_settings_of_other_applications_are_refused(setting: str) -> None:
     """What an application has is not accepted here and ignored."""
     with pytest.raises(ConfigError, match="of your own: here, type"):

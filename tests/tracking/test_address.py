@@ -147,3 +147,10 @@ def test_a_variable_that_depends_on_the_folder_is_typed_in_full(
     ]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{in_tmp / name}")
     assert overrides(resolve(Tracking()), Tracking().experiment) == []
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """SQLite could not be told it; `~/Bücher` of another time, in Latin-1."""
+    folder = tmp_path / "B\udcfccher"
+    with pytest.raises(StoreError, match=r"B\\udcfccher.* no text in UTF-8"):
+        resolve(Tracking(dir=folder), {})

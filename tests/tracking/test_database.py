@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.utils.rest_utils import verify_rest_response
+from requests import Response
+from requests.exceptions import RetryError
 from stores import logged_text
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError, ResponseError
 from waiting import PATIENCE
 
 from cnn_sweeps.config.schema import Tracking
@@ -237,6 +243,15 @@ def test_a_disk_that_refuses_in_the_middle_of_a_run(
     assert said == []
 
 
+def _page(status: int) -> MlflowException:
+    """What MLflow makes of a page of HTML."""
+    answer = Response()
+    answer.status_code, answer._content = status, b"<html>\n<h1>nginx</h1>"
+    with pytest.raises(MlflowException) as raised:
+        verify_rest_response(answer, "/api/2.0/mlflow/runs/get")
+    return raised.value
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -253,6 +268,20 @@ def test_a_disk_that_refuses_in_the_middle_of_a_run(
             sqlite3.OperationalError("no http://me:secret@h"),
             r"no http://me:\*{3}@h",
             id="password",
+        ),
+        pytest.param(_page(401), "this login.*MLFLOW_TRACKING_TOKEN .HTTP 401", id="login"),
+        pytest.param(_page(403), "allow this login .*HTTP 403", id="forbidden"),
+        pytest.param(_page(404), "no MLflow server.*static prefix .*404", id="elsewhere"),
+        pytest.param(_page(200), "no MLflow server.*HTTP 200", id="page"),
+        pytest.param(
+            RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No run 'x'"}),
+            "refuses: .*No run 'x'",
+            id="own-refusal",
+        ),
+        pytest.param(
+            RetryError(MaxRetryError(HTTPConnectionPool("h"), "/", ResponseError("500, again"))),
+            r"answers with errors \(500, again\)\. Look into its log",
+            id="errors",
         ),
         pytest.param(
             ModuleNotFoundError("no", name="psycopg2"), "package 'psycopg2'", id="no-driver"

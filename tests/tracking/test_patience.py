@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 from requests.exceptions import ConnectionError as NoConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from cnn_sweeps.errors import StoppedError, StoreError
 from cnn_sweeps.tracking import patience
@@ -197,6 +197,13 @@ def _database(original: Exception) -> OperationalError:
     return OperationalError("SELECT 1", {}, original)
 
 
+def _standby() -> DBAPIError:
+    """A server that another one is about to take over from."""
+    error = Exception("cannot execute UPDATE in a read-only transaction")
+    error.sqlstate = "25006"  # type: ignore[attr-defined]
+    return InternalError("UPDATE", {}, error)
+
+
 def _unavailable() -> MlflowException:
     error = MlflowException("bad gateway")
     error.get_http_status_code = lambda: 502  # type: ignore[method-assign]
@@ -227,6 +234,7 @@ def _caused(error: Exception, cause: Exception) -> Exception:
         _caused(MlflowException("request failed"), NoConnection("refused")),
         _caused(_unavailable(), _database(_locked())),
         _unavailable(),
+        _standby(),
     ],
     ids=lambda error: f"{type(error).__name__}-{error!s:.20}",
 )

@@ -152,18 +152,19 @@ def rank(store: Store, prefixes: Sequence[str], question: Question) -> Leaderboa
 
     Args:
         store: whose runs.
-        prefixes: beginnings of the hashes that are compared; of all when there are none.
+        prefixes: beginnings of the hashes that are compared, or run ids; all when there are none.
         question: by what, and which of them.
 
     Raises:
         ConfigError: an unknown metric or experiment, or a filter that MLflow cannot read.
         UnknownHashError: a hash fits none or several experiments.
+        RecordError: a run id is that of a sweep.
         StoreError: the store cannot be read.
     """
     if question.ascending is None:
         question = replace(question, ascending=_declared(store, question))
     # Before anything is filtered: a hash that is there and does not fit is no unknown one.
-    hashes = {lookup.one_experiment(store, prefix)[0].config_hash for prefix in prefixes}
+    hashes = {lookup.hash_of(lookup.one_run(store, prefix)) for prefix in prefixes}
     runs, whole = _read(store, prefixes, question)
     chosen = [run for run in runs if not hashes or run.config_hash in hashes]
     board = Leaderboard.of(

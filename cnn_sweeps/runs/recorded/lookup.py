@@ -84,15 +84,24 @@ def newest_run(runs: Sequence[RunRecord]) -> RunRecord:
     return (originals or whole or finished or list(runs))[0]
 
 
-def one_run(store: Store, name: str) -> RunRecord:
-    """The run that represents a hash, or the one with a run id.
+def runs_named(store: Store, name: str) -> list[RunRecord]:
+    """The runs of the one experiment with a hash, newest first, or the run with a run id.
 
     Raises:
         UnknownHashError: no run, or more than one experiment, has that name.
     """
     if len(name) == RUN_ID_LENGTH and artifacts.run_by_id(store, name):
-        return run_of_id(store, name)
-    return newest_run(one_experiment(store, name))
+        return [run_of_id(store, name)]
+    return one_experiment(store, name)
+
+
+def one_run(store: Store, name: str) -> RunRecord:
+    """The run that represents a hash, or the one with a run id.
+
+    Raises:
+        UnknownHashError: see `runs_named`.
+    """
+    return newest_run(runs_named(store, name))
 
 
 def find_run(store: Store, name: str | None, run_id: str | None = None) -> RunRecord:

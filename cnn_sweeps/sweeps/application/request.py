@@ -1,5 +1,6 @@
 """From what Hydra composes to a checked sweep of an application."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.cores import cores
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.application.objectives import parse_objectives
@@ -47,6 +49,7 @@ class ApplicationRequest:
             so that what is done is recorded when another one ends the program.
         judged: of how many jobs `max_failure_rate` is a share.
         max_failure_rate: the share of them that may fail; above it the sweep ends.
+        patience: seconds to wait for the study's database where it goes away.
         asked: whether somebody said what is optimized: then every job must return it.
     """
 
@@ -57,6 +60,7 @@ class ApplicationRequest:
     batch: int
     judged: int
     max_failure_rate: float
+    patience: float
     asked: bool
 
 
@@ -89,6 +93,7 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
         batch=1 if call.is_local else jobs,
         judged=jobs,
         max_failure_rate=_rate(settings["max_failure_rate"]),
+        patience=_patience(settings["patience"]),
         asked=bool(call.objectives or settings["direction"]) or not budget.enumerates(plan),
     )
     # What the config has no place for is refused before anything is started.
@@ -173,4 +178,15 @@ def _rate(given: Any) -> float:
     raise ConfigError(
         f"hydra.sweeper.max_failure_rate={given} is invalid: it takes a number from 0 to 1, the "
         f"share of a batch of jobs that may fail."
+    )
+
+
+def _patience(given: Any) -> float:
+    if given is None:
+        return Tracking.patience
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < math.inf:
+        return float(given)
+    raise ConfigError(
+        f"hydra.sweeper.patience={given} is invalid: it takes seconds to wait for a database that "
+        f"goes away, a number from 0, or null for {Tracking.patience:g}."
     )

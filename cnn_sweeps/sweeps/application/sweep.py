@@ -24,6 +24,7 @@ from cnn_sweeps.sweeps.study.recovery import recover
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.time_limit import told_timeout
 from cnn_sweeps.text.format import pluralize
+from cnn_sweeps.tracking.patience import patient_sweep
 from cnn_sweeps.trajectories.lock import hold_lock
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def sweep(request: ApplicationRequest, call: HydraCall) -> tuple[ApplicationStud
     call.save_multirun()
     with request.address.refusing():
         study = _prepare(request)
+    with outlasting(request):
         _tell_start(study, request)
         runner = JobRunner(
             study=study,
@@ -55,6 +57,14 @@ def sweep(request: ApplicationRequest, call: HydraCall) -> tuple[ApplicationStud
         if left_out := told_timeout(study, request.budget.timeout):
             logger.warning(left_out)
     return study, runner.returned
+
+
+@contextmanager
+def outlasting(request: ApplicationRequest) -> Iterator[None]:
+    """Wait in the block where the study's database goes away; in the end refuse in one line."""
+    waits = patient_sweep(request.patience, say=logger.warning, setting="hydra.sweeper.patience")
+    with waits, request.address.refusing():
+        yield
 
 
 def dry_run(request: ApplicationRequest) -> list[tuple[str, str]]:

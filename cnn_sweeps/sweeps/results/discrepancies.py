@@ -82,6 +82,14 @@ def _changes(
         yield from _different(by_epoch, logged)
 
 
+def confirmed_metrics(study: SweepStudy, trial: FrozenTrial, run: RunRecord) -> set[str]:
+    """The metrics of which the study and the last values of a run say the same."""
+    known = metrics_of(trial.user_attrs)
+    told = dict(zip(study.plan.objectives.names, trial.values or (), strict=False))
+    both = [{name for name, *_ in _different(each, run.metrics)} for each in (told, known)]
+    return (told.keys() | known.keys()) & (run.metrics.keys() - set().union(*both))
+
+
 def _state(run: RunRecord, objectives: Objectives) -> TrialState | None:
     """How a trial ended by what its run has; None where that does not tell."""
     if run.status == "FINISHED":

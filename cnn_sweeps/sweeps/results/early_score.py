@@ -31,9 +31,9 @@ class EarlyScore:
     the objective, which another process would make longer, or memory is short.
     """
 
-    def __init__(self, study: SweepStudy, store: Store, begun: Callable[[], None]) -> None:
-        """Nobody is scored yet; `begun` is called when somebody is."""
-        self._study, self._store, self._begun = study, store, begun
+    def __init__(self, study: SweepStudy, store: Store) -> None:
+        """Nobody is scored yet."""
+        self._study, self._store = study, store
         self._finished = 0
         self._leader: Unscored | None = None
         self._answer: Callable[[], Any] = dict
@@ -67,7 +67,6 @@ class EarlyScore:
         self._leader, tracking = None, self._study.plan.first.tracking
         there, self._gate = forkserver.CONTEXT.Pipe(duplex=False)
         self._process.callback(self._gate.close)
-        self._begun()
         asked = (tracking, leaders[0], HandedOver.kept(), there)
         with there:
             self._answer = self._process.enter_context(

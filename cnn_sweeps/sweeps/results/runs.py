@@ -7,7 +7,7 @@ they are not the same, one of the two was changed or deleted after it was stored
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -38,6 +38,10 @@ DATA_PARAMS = "data."
 MOST = 10
 """Trials that are named one by one."""
 
+Epochs = Mapping[str, Mapping[str, Mapping[int, float]]]
+"""Values by metric, run id and epoch."""
+NOTHING: Epochs = {}
+
 RunStore = Store | StoreError | None
 """The store of a sweep's runs, or the error that opening it gave; None where there is none."""
 
@@ -50,15 +54,21 @@ class Runs:
         store: where they are; None where that cannot be read.
         by_id: the runs of the trials.
         missing: what could not be found, a sentence for each.
+        epochs: what was read of their epochs.
     """
 
     store: Store | None
     by_id: Mapping[str, RunRecord]
     missing: tuple[str, ...]
+    epochs: Epochs = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, study: SweepStudy, store: RunStore, known: Sequence[RunRecord] | None = None
+        cls,
+        study: SweepStudy,
+        store: RunStore,
+        known: Sequence[RunRecord] | None = None,
+        epochs: Epochs = NOTHING,
     ) -> "Runs":
         """Look the runs up in one search; a store that refuses has none.
 
@@ -66,6 +76,7 @@ class Runs:
             study: whose runs.
             store: where they are.
             known: what was read of the store, if all runs of the study are among it.
+            epochs: see the attribute.
         """
         if store is None:
             return cls._none("The MLflow store of its runs does not exist.")
@@ -77,7 +88,7 @@ class Runs:
         except StoreError as error:
             return cls.of(study, error)
         own = {run.run_id: run for run in found if run.parent_id == parent}
-        return cls(store=store, by_id=own, missing=())
+        return cls(store=store, by_id=own, missing=(), epochs=epochs)
 
     @classmethod
     def _none(cls, said: str) -> "Runs":
@@ -126,7 +137,7 @@ class Runs:
         ended = {t.number: t for t in study.trials() if t.state.is_finished()}
         runs = {n: self.by_id.get(t.user_attrs.get(RUN_ID, "")) for n, t in ended.items()}
         pairs = [(ended[n], run) for n, run in runs.items() if run is not None]
-        curves = self._curves(study, pairs)
+        curves = self.curves(study, pairs)
         said: list[str] = []
         corrected = {}
         for trial, run in pairs:
@@ -144,26 +155,30 @@ class Runs:
         beside = (*_without_runs(gone), *self._without_trials(study), *self._another_plan(study))
         return replace(study, corrected=corrected), (*shown, *beside)
 
-    def _curves(
-        self, study: SweepStudy, pairs: Sequence[tuple[FrozenTrial, RunRecord]]
-    ) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
-        """By metric and run id the epochs of the runs whose last values do not tell enough.
+    def curves(self, study: SweepStudy, pairs: Sequence[tuple[FrozenTrial, RunRecord]]) -> Epochs:
+        """The epochs of the runs whose last values do not tell enough.
 
-        These are the reported metric of what was reported to a pruner, and all metrics of a run
-        that went back to its best epoch.
+        These are the reported metric of what was reported to a pruner, and of a run that went back
+        to its best epoch the metrics that it did not measure there once more.
         """
         reported = epoch_metric(study.plan.objectives)
-        told = [run for trial, run in pairs if trial.intermediate_values]
         measured = (n for _, run in pairs for n in run.metrics if n.startswith(PREFIX))
-        back = [run for _, run in pairs if _went_back(run)]
-        wanted = dict.fromkeys(dict.fromkeys((*FIELDS, *measured)), back)
-        if reported is not None:
-            wanted.setdefault(reported, back)
-            wanted[reported] = [*{run.run_id: run for run in (*wanted[reported], *told)}.values()]
+        wanted = {name: dict[str, RunRecord]() for name in (*FIELDS, *measured, reported) if name}
+        for trial, run in pairs:
+            if _went_back(run):
+                for name in wanted.keys() - discrepancies.confirmed_metrics(study, trial, run):
+                    wanted[name][run.run_id] = run
+            if reported is not None and trial.intermediate_values:
+                wanted[reported][run.run_id] = run
         found: dict[str, Mapping[str, Mapping[int, float]]] = {}
         for name, runs in wanted.items():
+            known = {
+                n: self.epochs[name][n] for n in runs.keys() & self.epochs.get(name, {}).keys()
+            }
+            asked = [run for run in runs.values() if run.run_id not in known]
             with suppress(StoreError):
-                found[name] = self.store.histories(runs, name) if self.store and runs else {}
+                more = self.store.histories(asked, name) if self.store and asked else {}
+                found[name] = {**known, **more}
         return found
 
     def _without_trials(self, study: SweepStudy) -> Iterator[str]:
@@ -214,10 +229,14 @@ class Reading:
 
     @classmethod
     def of(
-        cls, study: SweepStudy, store: RunStore, known: Sequence[RunRecord] | None = None
+        cls,
+        study: SweepStudy,
+        store: RunStore,
+        known: Sequence[RunRecord] | None = None,
+        epochs: Epochs = NOTHING,
     ) -> "Reading":
         """Read the runs of a study, and hold it against them; see `Runs.of`."""
-        runs = Runs.of(study, store, known)
+        runs = Runs.of(study, store, known, epochs)
         study, differences = runs.reconciled(study)
         return cls(study=study, runs=runs, differences=differences)
 

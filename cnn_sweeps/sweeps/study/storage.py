@@ -1,5 +1,6 @@
 """Where a study is stored, which is all that a worker must be told: a journal or a database."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any, Final
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy import Connection, create_engine, event, make_url
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from cnn_sweeps.data.files import checked_home
@@ -48,6 +49,12 @@ DRIVERS: Final = {
     "mysql": "the extra mysql and type mysql+pymysql://...",
 }
 """What gives a database the driver that it lacks."""
+NO_ADDRESS: Final = (
+    "is no address of a database: it is DATABASE+DRIVER://USER@HOST:PORT/NAME, without a password, "
+    "or with one whose :, /, @ and % are written %3A, %2F, %40 and %25"
+)
+PREPARED: Final = ("42P05", "26000")
+"""What PostgreSQL says (that a statement is there, or is not) whose connections are exchanged."""
 SQLITE: Final = "sqlite:///"
 MYSQL: Final = "mysql"
 TEXT: Final = 65_000
@@ -177,6 +184,15 @@ class StudyAddress:
                 f"hydra.sweeper.storage={self} is invalid: a database is one of "
                 f"{', '.join(f'{known}://' for known in DATABASES)}; or {ELSEWHERE}."
             )
+        try:
+            make_url(self.storage).get_dialect()
+        except NoSuchModuleError:
+            raise StoreError(
+                f"hydra.sweeper.storage={self} names a driver that is not known here: "
+                f"install {DRIVERS.get(scheme, 'it')}, or {ELSEWHERE}."
+            ) from None
+        except (ArgumentError, ValueError):
+            raise StoreError(f"hydra.sweeper.storage={self} {NO_ADDRESS}.") from None
         if scheme == "sqlite" and self.storage.partition(":///")[2] in ("", ":memory:"):
             raise StoreError(
                 f"hydra.sweeper.storage={self} names no file, so no worker could find the study; "
@@ -185,6 +201,8 @@ class StudyAddress:
 
     def _database(self, *, make: bool) -> BaseStorage:
         if not self.storage.startswith("sqlite"):
+            # It would tell each statement that was cut off, which is waited for here.
+            logging.getLogger(RDBStorage.__module__).setLevel(logging.ERROR)
             options = {"connect_args": _given_up(self.storage)}
             tables = _made_at_once(partial(self._tables, make=make, **options))
             return PatientStorage(get_storage(tables), tables)
@@ -213,7 +231,8 @@ class StudyAddress:
             raise UnknownStudyError(f"there is no study in {self}.")
         # A firewall may cut a connection that is silent for the time of a training. To ask each
         # time whether it is there costs more than to make a new one now and then.
-        options |= {"pool_recycle": RECYCLE} if make else {"poolclass": NullPool}
+        # One is kept: with a heartbeat of its own now and then, each process would hold two.
+        options |= {"pool_recycle": RECYCLE, "pool_size": 1} if make else {"poolclass": NullPool}
         if self.storage.startswith(MYSQL):
             # As PostgreSQL has it. MySQL else shows a transaction what was there when it began:
             # two that wait for each other to create a trial would give both of them one number.
@@ -229,6 +248,12 @@ class StudyAddress:
                 f"or {ELSEWHERE}."
             )
         said = hidden_in(first_line(cause)) or type(cause).__name__
+        if getattr(cause, "sqlstate", None) in PREPARED:
+            return StoreError(
+                f"the study's storage {self} cannot be used: {said}.\n  A pooler before PostgreSQL "
+                "has to keep a connection for as long as its client has it: set pool_mode=session "
+                "in PgBouncer, or type the address of PostgreSQL itself."
+            )
         return StoreError(
             f"the study's storage {self} cannot be used: {said}.\n"
             f"  Fix it or move it, then run the same command again, or {ELSEWHERE}."

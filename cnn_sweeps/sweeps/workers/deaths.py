@@ -1,5 +1,6 @@
 """How processes end, in words; the system counts those it kills to free memory."""
 
+import resource
 import signal
 
 from cnn_sweeps.data import free_memory
@@ -64,6 +65,9 @@ def _in_words(exitcode: int | None) -> str:
 
 
 def _crash() -> str:
+    address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if address_space != resource.RLIM_INFINITY:
+        return f" (out of memory, or a crash: `ulimit -v` allows {address_space / MB:,.0f} MB)"
     if not onednn.is_on():
         return " (crash in native code)"
     return (

@@ -231,6 +231,9 @@ def _answer(
     scratch: str,
     device: Device | None,
 ) -> None:
+    from cnn_sweeps.text.terminal import open_streams  # noqa: PLC0415 -- imports rich
+
+    open_streams()
     tempfile.tempdir = scratch
     if device is not None:
         devices.use(device)

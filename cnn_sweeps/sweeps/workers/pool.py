@@ -29,6 +29,7 @@ from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.deaths import Deaths
 from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, without_main
+from cnn_sweeps.text.terminal import open_streams
 from cnn_sweeps.tracking.patience import patient
 
 logger = logging.getLogger(__name__)
@@ -259,6 +260,7 @@ def _scratch_folder() -> TemporaryDirectory[str]:
 
 def serve(order: Order, pipe: Connection) -> None:
     """Be a worker: what a process of the pool does from its start to its end."""
+    open_streams()
     stopping: list[int] = []
     tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides

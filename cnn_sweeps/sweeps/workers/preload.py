@@ -11,7 +11,7 @@ import os
 from cnn_sweeps.tracking.imports import without
 from cnn_sweeps.training.backend import quiet_stderr
 
-UNUSED = ("sklearn", "matplotlib.pyplot")
+UNUSED = ("sklearn", "matplotlib.pyplot", "IPython")
 """What Keras imports where it is installed, for no training; it takes a tenth of the time."""
 
 os.environ["MPLBACKEND"] = "agg"  # of a notebook that sweeps, only the kernel shows pictures

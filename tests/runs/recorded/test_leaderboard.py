@@ -92,6 +92,13 @@ def test_a_filter_holds_for_the_run_that_speaks(store: Store) -> None:
     assert hashes(store, where=where, top=2) == hashes(store, where=where)[:3] == "a c"
 
 
+def test_a_run_id_stands_for_its_experiment(store: Store) -> None:
+    """As it is copied from a page of MLflow."""
+    (run,) = store.find("b" * 64)
+    compared = rank(store, [run.run_id, "a" * 64], Question()).runs
+    assert [str(each.config_hash)[0] for each in compared] == ["b", "a"]
+
+
 def test_no_more_is_read_than_is_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page, and the runs of the experiments that are rows."""
     read: list[str] = []

@@ -1,5 +1,7 @@
 """The sweeper in applications that are not ours: Hydra's launcher runs jobs, a study keeps them."""
 
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,14 @@ from applications import Application
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
+from optuna.storages import RDBStorage, get_storage
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from cnn_sweeps.sweeps.hydra_call import HydraCall
+from cnn_sweeps.sweeps.study.patient_storage import PatientStorage
 from cnn_sweeps.sweeps.study.storage import StudyAddress
+from cnn_sweeps.tracking.patience import patient, waiting
 
 Make = Callable[[Callable[[DictConfig], Any]], Application]
 SWEPT = "hydra.sweep.dir=swept"
@@ -285,6 +292,7 @@ def test_dry_run_launches_and_leaves_nothing(
         pytest.param(["hydra.sweeper.max_failures=1"], "max_failure_rate", id="failures"),
         pytest.param(["hydra.sweeper.n_jobs=0"], "n_jobs=0 is invalid", id="jobs"),
         pytest.param(["hydra.sweeper.max_failure_rate=2"], "from 0 to 1", id="rate"),
+        pytest.param(["hydra.sweeper.patience=-1"], "patience=-1 is invalid", id="patience"),
         pytest.param(["hydra.sweeper.n_trials=0"], "n_trials=0 is invalid", id="trials"),
         pytest.param(["hydra.sweeper.direction=up"], "direction=up", id="direction"),
         pytest.param(["hydra/sweeper/sampler=motpe"], "removed in Optuna 4.0", id="motpe"),
@@ -402,3 +410,102 @@ def test_why_jobs_have_no_value_is_said_once(
     said = capsys.readouterr().out
     assert said.count("hydra.sweeper.objectives={loss: minimize}") == 1
     assert "3 trials: the application returned loss, accuracy" in said
+
+
+class Database:
+    """An SQLite database as if it were on a server, whose connections can be cut."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tables = StudyAddress(storage=f"sqlite:///{folder}/server.db", name="study").open()
+        assert isinstance(tables, RDBStorage)
+        self.storage = PatientStorage(get_storage(tables), tables)
+        self._cuts = Counter[str]()
+        commit = tables.engine.dialect.do_commit
+
+        def committed(connection: Any) -> None:
+            commit(connection)
+            self._cut("after")
+
+        monkeypatch.setattr(tables.engine.dialect, "do_commit", committed)
+        event.listen(tables.engine, "before_cursor_execute", lambda *_: self._cut("before"))
+
+    def goes_away(self, when: str, times: int = 2) -> None:
+        """Cut the next connections: before a statement, or before the answer to a commit."""
+        self._cuts[when] = times
+
+    def _cut(self, when: str) -> None:
+        if self._cuts[when] > 0:
+            self._cuts[when] -= 1
+            raise OperationalError("", {}, Exception("server closed the connection"))
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Every study is on it; what waits does not sleep."""
+    made = Database(tmp_path, monkeypatch)
+    monkeypatch.setattr(StudyAddress, "open", lambda _, **__: made.storage)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return made
+
+
+ON_SERVER = (SWEPT, "hydra.sweeper.storage=postgresql+psycopg://me@nowhere/studies")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_database_that_goes_away_is_waited_for(
+    make: Make, database: Database, capsys: pytest.CaptureFixture[str], when: str
+) -> None:
+    """Each job is run once, in its place; the outage is told with what sets the wait."""
+
+    def task(config: DictConfig) -> float:
+        database.goes_away(when)
+        return float(config.x)
+
+    app = make(task)
+    assert app.run(*ON_SERVER, "x=choice(3,1,2)", "hydra.sweeper.patience=60") == 0
+    assert [call["x"] for call in app.calls] == [3, 1, 2]
+    assert app.results() == {"name": "optuna", "best_params": {"x": 1}, "best_value": 1.0}
+    assert "Waiting for up to 60 s (hydra.sweeper.patience): " in capsys.readouterr().out
+
+
+def test_a_sweep_without_patience_ends_in_one_line(
+    make: Make, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command goes on with it."""
+
+    def task(config: DictConfig) -> float:
+        if len(app.calls) == 2:
+            database.goes_away("before", 1_000)
+        return float(config.x)
+
+    app = make(task)
+    typed = (*ON_SERVER, "x=choice(3,1,2)", "hydra.sweeper.patience=0")
+    assert app.run(*typed) == 1
+    said = capsys.readouterr()
+    assert "server closed the connection" in said.err
+    assert "Traceback" not in said.out + said.err
+    database.goes_away("before", 0)
+    assert app.run(*typed) == 0
+    assert {call["x"] for call in app.calls} == {1, 2, 3}
+
+
+def test_jobs_wait_as_they_are_told_themselves(
+    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's retries are left to them, and what they say of their patience counts."""
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    told: list[str] = []
+    answers = iter([ConnectionRefusedError("not yet"), None])
+
+    def answer() -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    def task(config: DictConfig) -> float:
+        assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+        with patient(7, say=told.append):
+            waiting(answer)
+        return 0.0
+
+    assert make(task).run(*ON_SERVER, "x=choice(1)") == 0
+    assert told[0] == "Waiting for up to 7 s (tracking.patience): not yet"

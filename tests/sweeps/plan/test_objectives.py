@@ -160,6 +160,32 @@ def test_the_front_is_that_of_optuna(directions: tuple[str, ...], count: int) ->
     assert {tuple(values[index]) for index in front} == {tuple(values[index]) for index in best}
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_ranked_are_the_fronts_one_after_another(count: int) -> None:
+    """Each is the Pareto front of what is left; in it the first objective decides, then the tie."""
+    objectives = Objectives(
+        names=METRICS[:count], directions=("minimize", "maximize", "minimize")[:count]
+    )
+    rows = [
+        (number, [float((7 * number + 3 * axis * number) % (5 + axis)) for axis in range(count)])
+        for number in range(40)
+    ]
+    left, expected = list(rows), []
+    while left:
+        front = [left[index] for index in objectives.pareto_front([values for _, values in left])]
+        expected += sorted(front, key=lambda row: (objectives._costs(row[1]), -row[0]))
+        left = [row for row in left if row not in front]
+    assert objectives.rank(rows, lambda row: row[1], lambda row: (-row[0],)) == expected
+
+
+def test_many_trials_are_ranked_in_a_moment() -> None:
+    """Front by front each of these values would be compared with each: for minutes."""
+    values = [float(number * 7_919 % 20_011) for number in range(20_011)]
+    assert BEST.rank(values, lambda value: [value]) == sorted(values, reverse=True)
+    pairs = [[value, value] for value in values]  # more accurate takes longer: one front
+    assert len(TRADE.rank(pairs[:500], lambda pair: pair)) == 500
+
+
 def test_no_values_have_no_front() -> None:
     """A sweep in which nothing finished has an empty front."""
     assert BEST.pareto_front([]) == []

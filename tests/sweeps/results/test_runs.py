@@ -319,6 +319,45 @@ def test_a_study_is_read_once_for_table_and_report(tmp_path: Path) -> None:
     assert [*again.runs.scores(again.study).values()] == [{"test_accuracy": 0.7}]
 
 
+class Curves(FakeStore):
+    """Has epochs of the seconds too, and notes which runs' epochs of what are read."""
+
+    def __init__(self, folder: Path, runs: Mapping[str, RunRecord], best: float) -> None:
+        super().__init__(folder, runs)
+        self.best, self.read = best, dict[str, list[str]]()
+
+    def histories(self, runs: list[RunRecord], metric: str) -> dict[str, dict[int, float]]:
+        """The second epoch has other seconds than the last."""
+        self.read[metric] = [run.run_id for run in runs]
+        if metric == "epoch_seconds":
+            return {run.run_id: {1: 9.0, 2: self.best, 3: 9.0} for run in runs}
+        return super().histories(runs, metric)
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "asked", "said"),
+    [
+        pytest.param(3.0, 3.0, False, "", id="measured once more"),
+        pytest.param(4.0, 3.0, True, "", id="not measured once more"),
+        pytest.param(4.0, 5.0, True, "epoch_seconds is 3.0, and 5.0", id="changed"),
+    ],
+)
+def test_of_a_run_that_went_back_those_epochs_are_read_that_tell_more(
+    tmp_path: Path, last: float, best: float, asked: bool, said: str
+) -> None:
+    """Where its last value is the study's, that of its best epoch need not be looked up."""
+    runs, journal = swept(tmp_path), tmp_path / "study.journal"
+    in_journal('"metrics.train_seconds":3.0', '"metrics.epoch_seconds":3.0')(journal, runs)
+    (trial,) = (t for t in opened(tmp_path).trials() if "epoch_seconds" in metrics_of(t.user_attrs))
+    run_id = trial.user_attrs[RUN_ID]
+    own = {"epoch_seconds": last, "epochs": 3.0, "best_epoch": 2.0}
+    runs[run_id] = replace(runs[run_id], metrics={**runs[run_id].metrics, **own})
+    store: Any = Curves(tmp_path, runs, best)
+    _, found = Runs.of(opened(tmp_path), store).reconciled(opened(tmp_path))
+    assert store.read.get("epoch_seconds", []) == [run_id] * asked
+    assert (len(found), said in "".join(found)) == (bool(said), True)
+
+
 def test_runs_of_others_are_none_of_a_study(tmp_path: Path) -> None:
     """Of all that was read of a store only the trials of the sweep count."""
     runs = swept(tmp_path)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from plans import plan, study
 from services import postgres
 from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool
 
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
@@ -131,6 +133,18 @@ def test_to_look_for_a_study_leaves_no_connection_open(tmp_path: Path) -> None:
     assert opened() == before
 
 
+def test_a_process_keeps_one_connection(tmp_path: Path) -> None:
+    """Also where its heartbeat has used another one: a server has few for all workers."""
+    opened = StudyAddress(storage=f"sqlite:///{tmp_path}/studies.db", name="lab").open()
+    assert isinstance(opened, RDBStorage)
+    pool = opened.engine.pool
+    with opened.engine.connect(), opened.engine.connect():
+        pass
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (1, 0)
+    opened.engine.dispose()
+
+
 def test_a_new_journal_is_its_owners(tmp_path: Path) -> None:
     """Whatever the umask is: the address of the runs is in it."""
     file = study(tmp_path).address.file
@@ -190,6 +204,32 @@ def test_a_database_whose_driver_is_missing_names_the_extra(url: str, said: str)
     address = StudyAddress(storage=url, name="s")
     with pytest.raises(StoreError, match=rf"needs the Python package {said}"):
         address.open()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycop://h/db", r"driver that is not known .*extra postgres .*\+psycopg:"),
+        ("mysql+pysql://h/db", r"driver that is not known .*extra mysql .*\+pymysql:"),
+        ("postgresql+psycopg://me:top@se:cret@h:x/db", r"is no address of a database.*%3A"),
+        ("postgresql+psycopg://h:port/db", r"is no address of a database"),
+    ],
+    ids=["driver", "mysql", "password", "port"],
+)
+def test_an_address_with_a_slip_says_how_it_is_written(url: str, said: str) -> None:
+    """And shows nothing of a password that cannot be told from the rest."""
+    with pytest.raises(StoreError, match=said) as refused:
+        StudyAddress(storage=url, name="s").open()
+    assert "cret" not in str(refused.value)
+
+
+def test_a_pooler_that_exchanges_connections_is_named() -> None:
+    """Statements that were prepared on one connection are there on the next, or are not."""
+    psycopg = pytest.importorskip("psycopg")
+    address = StudyAddress(storage="postgresql+psycopg://h/db", name="s")
+    error = psycopg.errors.DuplicatePreparedStatement('prepared statement "_pg3_0" already exists')
+    with pytest.raises(StoreError, match=r"exists.\n  A pooler .*pool_mode=session"):
+        raise address._refusal(error)
 
 
 def test_a_server_that_says_nothing_is_refused_in_seconds(

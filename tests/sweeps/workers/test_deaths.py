@@ -1,10 +1,12 @@
 """How a process ended, in words, and whether memory had run low."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from cnn_sweeps.data import control_groups
+from cnn_sweeps.sweeps.workers import deaths
 from cnn_sweeps.sweeps.workers.deaths import UNKNOWN, Deaths
 
 
@@ -65,3 +67,10 @@ def test_a_crash_with_onednn_says_how_to_train_without(
     deaths = Deaths(workers=1)
     assert "type TF_ENABLE_ONEDNN_OPTS=0 in front of the command" in deaths.cause(exitcode)[0]
     assert "ONEDNN" not in deaths.cause(-15)[0]
+
+
+def test_a_crash_under_a_limit_of_addresses_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever typed `ulimit -v` gets it as std::bad_alloc, of which nobody counts anything."""
+    monkeypatch.setattr(deaths.resource, "getrlimit", lambda _: (2_000_000_000, -1))
+    told, _ = Deaths(workers=1).cause(-signal.SIGABRT)
+    assert told == "was killed by SIGABRT (out of memory, or a crash: `ulimit -v` allows 2,000 MB)"

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from multiprocessing import forkserver, util
@@ -54,6 +56,25 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
     """It is begun anew a few times, and then given up with the reason."""
     with pytest.raises(RunFailedError, match="exited with code 3"):
         call(die, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_under_the_output_is_no_reason_to_die() -> None:
+    """What a process has to say is lost, as that of the command; its answer is not."""
+    program = (
+        "import sys; from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, call; "
+        "from pool_functions import talkative; CONTEXT.set_forkserver_preload(['pool_functions']); "
+        "sys.exit(call(talkative, 7))"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 7, done.stderr
 
 
 def test_a_terminal_and_a_scheduler_do_not_reach_the_processes() -> None:

@@ -1,0 +1,54 @@
+"""The trials of a sweep on a server, of which most were read before."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from cnn_sweeps.tracking import params
+from cnn_sweeps.tracking.names import PARENT
+from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.selection import Selection
+from cnn_sweeps.tracking.store import DELETED_ONLY, Store
+
+MOST: Final = 500
+"""Ids that a filter lists: MLflow's parser takes no more than 10,000 words."""
+
+
+def runs_of_ids(store: Store, run_ids: Sequence[str], experiment: str) -> list[RunRecord]:
+    """The active ones of some runs of an experiment, in no order."""
+    return [
+        run
+        for some in params.batches(run_ids, MOST)
+        for run in store.search(f"attributes.run_id IN ({_listed(some)})", [experiment])
+    ]
+
+
+def children_beside(
+    store: Store, parent_run_id: str, known: Sequence[RunRecord]
+) -> list[RunRecord]:
+    """The trials of a sweep as `Store.children` has them; what is known is not read again.
+
+    One that was deleted since is left out.
+    """
+    where = [store.get(parent_run_id).experiment_id]
+    ours = Selection(tags={PARENT: parent_run_id}).to_filter()
+    deleted = {run.run_id for run in store.search(ours, where, view=DELETED_ONLY)}
+    found = {run.run_id: run for run in known if run.run_id not in deleted}
+    for asked in _others(known):
+        found |= {run.run_id: run for run in store.search(f"{ours}{asked}", where)}
+    return sorted(found.values(), key=lambda run: (run.start, run.run_id))
+
+
+def _others(known: Sequence[RunRecord]) -> Iterator[str]:
+    """Conditions that let all runs through but these, for one stretch of time after another."""
+    stretches = [*params.batches(sorted(known, key=lambda run: run.start), MOST)]
+    begins = [round(some[0].start.timestamp() * 1000) for some in stretches[1:]]
+    pairs = zip([None, *begins], [*begins, None], stretches or [[]], strict=True)
+    for begin, end, some in pairs:
+        later = "" if begin is None else f" AND attributes.start_time >= {begin}"
+        earlier = "" if end is None else f" AND attributes.start_time < {end}"
+        listed = _listed([run.run_id for run in some])
+        yield f"{later}{earlier}" + (f" AND attributes.run_id NOT IN ({listed})" if some else "")
+
+
+def _listed(run_ids: Sequence[str]) -> str:
+    return ", ".join(f"'{run_id}'" for run_id in run_ids)
