@@ -81,8 +81,8 @@ class Budget:
         if name is not None and not _names_file(name):
             raise ConfigError(
                 f"hydra.sweeper.study_name={name[:40]} is invalid: it names a file, so it has "
-                f"1 to {LONGEST} bytes, no / or line break, and no - in front as options have; type "
-                f"null for a name derived from what is swept."
+                f"1 to {LONGEST} bytes, no / or line break, and no - in front, as options have; "
+                f"type null for a name derived from what is swept."
             )
         if storage is not None and not storage.strip():
             raise ConfigError(

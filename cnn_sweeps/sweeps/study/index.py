@@ -42,6 +42,7 @@ class TrialIndex:
         ids: the storage's own numbers of trials, by number.
         told: when the study was last asked for its own attributes, and what they were.
         overtaken: when another process last claimed what this one wanted.
+        brought_in: slots whose item this process has brought into the queue.
     """
 
     seen: int = 0
@@ -57,6 +58,7 @@ class TrialIndex:
     ids: dict[int, int] = field(default_factory=dict)
     told: tuple[float, Mapping[str, Any]] = field(default=NEVER, compare=False)
     overtaken: float = -math.inf
+    brought_in: set[int] = field(default_factory=set)
     _planned: dict[int, None] | None = field(default=None, compare=False)
 
     def follow(self, schedule: Schedule) -> None:

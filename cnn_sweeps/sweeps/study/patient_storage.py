@@ -10,25 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from functools import partial
-from threading import get_ident
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import SQLAlchemyError
 
 from cnn_sweeps.sweeps.study.journal import JournalOfStudies
+from cnn_sweeps.sweeps.study.transaction import transaction
 from cnn_sweeps.tracking.patience import STUDY, waiting
 
 ENQUEUED_AS = "cnn_sweeps:enqueued_as"
 """The system attribute by which a trial is known that was enqueued, though nobody was told so."""
-
-SESSION: Final = {"expire_on_commit": False}
-"""How a session is made: what Optuna has read in one it reads again when it wants it again, so
-that nothing need be marked as old."""
 
 Writes = Callable[[BaseStorage], bool]
 """Several writes to the storage that it is given; False where there is nothing to be written."""
@@ -59,7 +52,8 @@ class PatientStorage(_Delegating):  # type: ignore[misc]  # its methods are thos
         self._known: FrozenTrial | None = None
         if database is not None:
             database.remove_session()  # that of the check of its tables, which is not configured
-            database.scoped_session.configure(**SESSION)
+            # What Optuna has read in a session it reads again when it wants it again.
+            database.scoped_session.configure(expire_on_commit=False)
 
     @contextmanager
     def knowing(self, trial: FrozenTrial) -> Iterator[None]:
@@ -176,35 +170,8 @@ class _Cached:
 
 
 def _in_a_transaction(database: RDBStorage, writes: Writes, storage: BaseStorage) -> bool:
-    with _transaction(database):
+    with transaction(database):
         return writes(storage)
-
-
-@contextmanager
-def _transaction(database: RDBStorage) -> Iterator[None]:
-    """A block in which what Optuna commits after each write is committed at the end, or not at all.
-
-    It asks for a session of this thread each time, and gets one that takes part in the transaction.
-    """
-    sessions, first, thread = database.scoped_session, list[BaseException](), get_ident()
-
-    def note(context: ExceptionContext) -> None:
-        """Keep what ended the transaction: Optuna repeats some writes, which tell only that."""
-        if get_ident() == thread and context.sqlalchemy_exception is not None:
-            first.append(context.sqlalchemy_exception)
-
-    sessions.remove()
-    event.listen(database.engine, "handle_error", note)
-    try:
-        with database.engine.begin() as connection:
-            sessions(bind=connection, join_transaction_mode="rollback_only", **SESSION)
-            yield
-    except (SQLAlchemyError, StorageInternalError) as error:
-        cause = first[0] if first else error
-        raise StorageInternalError("A transaction could not be carried out.") from cause
-    finally:
-        event.remove(database.engine, "handle_error", note)
-        sessions.remove()
 
 
 def _ended_so(trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> bool:

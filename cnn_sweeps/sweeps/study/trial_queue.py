@@ -78,6 +78,8 @@ from cnn_sweeps.trajectories.lock import hold_lock
 
 LOOK = 1.0
 """Seconds between two looks at whether the time is up."""
+YIELDING = 10.0
+"""Seconds for which a process that others were quicker than keeps out of their way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,13 +233,15 @@ class TrialQueue:
         """A trial to claim, and after it, where others are quicker, those that wait as well.
 
         Many that look at once would all want the same one, and wait for each other to learn who has
-        it: each takes any of them, and does so for a moment from then on. One that somebody else
-        has claimed is taken to run, without another look.
+        it: each takes one that it has brought in itself, or else any, and does so for a moment from
+        then on. One that somebody else has claimed is taken to run, without another look.
         """
         waiting = [t for t in self.index.standing if t.state == TrialState.WAITING]
         SystemRandom().shuffle(waiting)  # the seed of a training is the same everywhere
-        if time.monotonic() - self.index.overtaken >= LOOK:
+        if time.monotonic() - self.index.overtaken >= YIELDING:
             waiting.sort(key=lambda trial: trial.number != first.number)
+        else:
+            waiting.sort(key=lambda trial: slot_of(trial) not in self.index.brought_in)
         busy = busy_trajectories(self.index.running) - trajectories_of([first])
         for trial in waiting:
             if not is_busy(trial, busy):
@@ -266,9 +270,12 @@ class TrialQueue:
             return self.storage.get_trial(trial_id).user_attrs.get(OWNER) == owner
 
         try:
-            return together(self.storage, writes, was_claimed)
+            claimed = together(self.storage, writes, was_claimed)
         except UpdateFinishedTrialError:
             return False
+        if claimed and later is not None:
+            self.index.brought_in.add(later)
+        return claimed
 
     def _given(self, waiting: FrozenTrial) -> dict[str, tuple[Any, BaseDistribution]]:
         """The values of a trial that has all of its own, which no sampler need be asked for."""

@@ -192,7 +192,7 @@ def test_who_was_too_slow_a_moment_ago_does_not_want_what_everybody_wants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: float, attempts: list[int]
 ) -> None:
     """On a server each attempt waits for who was quicker; only a claim composes a later item."""
-    monkeypatch.setattr(trial_queue, "LOOK", memory)
+    monkeypatch.setattr(trial_queue, "YIELDING", memory)
     monkeypatch.setattr(trial_queue.SystemRandom, "shuffle", lambda _, trials: trials.reverse())
     claim, item = SweepStudy._claim, SweepStudy._item
     calls = Counter[str]()
@@ -214,6 +214,18 @@ def test_who_was_too_slow_a_moment_ago_does_not_want_what_everybody_wants(
         calls.clear()
         assert made.claim(Owner.here()) is not None
         assert calls == {"claim": expected, "item": 1}
+
+
+def test_who_was_too_slow_takes_what_it_has_brought_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else wants that one as long as each has one of its own."""
+    made = study(tmp_path, plan({"seed": "range(0,40)"}))
+    fill_queue(made, Budget(n_jobs=4))
+    Quicker(made, monkeypatch, 1)
+    claimed = [made.claim(Owner.here()), made.claim(Owner.here())]
+    first, second = (slot_of(trial) for trial in claimed if trial is not None)
+    assert second == first + 8  # so many places behind it
 
 
 @pytest.mark.parametrize(("swept", "budget"), KINDS)
