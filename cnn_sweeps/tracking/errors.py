@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from cnn_sweeps.errors import CnnSweepsError, StoreError, error_chain
 from cnn_sweeps.text.redact import hidden_in
@@ -25,15 +26,19 @@ SILENT: Final = (
     "or leave it out for a local database."
 )
 
-ANSWERS: Final = {
-    401: "does not accept this login. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
-    "or MLFLOW_TRACKING_TOKEN",
-    403: "does not allow this login to do that. Ask who runs it for the permission, or set another "
-    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-    404: "is no MLflow server. Correct tracking.uri (or MLFLOW_TRACKING_URI); a server that has a "
-    "static prefix is named with it",
+LOGIN: Final = {
+    401: "does not accept this login. Set",
+    403: "does not allow this login to do that. Ask who runs it for the permission, or set another",
 }
-"""What an answer by HTTP means that is none of MLflow's, by its status; of others as of 404."""
+"""What an answer by HTTP means that is none of MLflow's, by its status."""
+VARIABLES: Final = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+NO_SERVER: Final = (
+    "does not know {} (HTTP {}): it is no MLflow server, or an older one, or its static prefix is "
+    "left out. Correct tracking.uri (or MLFLOW_TRACKING_URI)."
+)
+"""The same for any other status."""
+ANSWERED: Final = re.compile(r"API request to endpoint (?:(\S+) failed with error code (\d+))?")
+"""How MLflow tells of an answer that it cannot read; of a page it names no endpoint."""
 FAILING: Final = "answers with errors ({}). Look into its log, or that of the proxy before it."
 
 UNNAMED: Final = (
@@ -122,8 +127,7 @@ def absence(error: BaseException) -> BaseException | None:
         cause
     ) in causes:  # first: MLflow answers 503 for whatever its database says, a full disk too
         if isinstance(cause, DBAPIError):
-            standby = getattr(cause.orig, "sqlstate", None) == STANDBY
-            gone = isinstance(cause, OperationalError | InterfaceError) or standby
+            gone = isinstance(cause, OperationalError | InterfaceError) or is_standby(cause.orig)
             final = _is_broken_file(cause.orig) or _is_refusal(cause.orig)
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
     silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
@@ -133,6 +137,11 @@ def absence(error: BaseException) -> BaseException | None:
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
     return None
+
+
+def is_standby(error: BaseException | None) -> bool:
+    """Whether a database says that it can be read, and not written at present."""
+    return getattr(error, "sqlstate", None) == STANDBY
 
 
 def _is_broken_file(error: BaseException | None) -> bool:
@@ -189,7 +198,7 @@ def _meaning(cause: BaseException) -> str | None:
     """What one cause means, in words; None where that is not known."""
     from filelock import Timeout as LockTimeout
     from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import RetryError, Timeout
+    from requests.exceptions import Timeout
 
     silent = (NoConnection, Timeout, ConnectionError, TimeoutError, socket.gaierror)
     if isinstance(cause, sqlite3.Error):
@@ -198,8 +207,8 @@ def _meaning(cause: BaseException) -> str | None:
         return BUSY
     if isinstance(cause, silent):
         return SILENT
-    if isinstance(cause, OSError) and not isinstance(cause, RetryError):
-        return SYSTEM.get(cause.errno or 0)
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return SYSTEM.get(cause.errno)
     if isinstance(cause, ModuleNotFoundError):
         return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
     return _of_answer(cause)
@@ -211,16 +220,21 @@ def _of_answer(cause: BaseException) -> str | None:
     MLflow has no class for it; a refusal of its own server is a `RestException`.
     """
     from mlflow.exceptions import MlflowException, RestException
-    from requests.exceptions import RetryError
+    from requests.exceptions import HTTPError, RetryError
 
     if isinstance(cause, RetryError):  # it has answered, each time with an error
         return FAILING.format(getattr(cause.args[0], "reason", None) or said_by(cause, 80))
-    own = isinstance(cause, RestException)
-    if own or not isinstance(cause, MlflowException) or "Response body:" not in cause.message:
-        return None
-    found = re.search(r"failed with error code (\d{3})", cause.message)
-    status = found[1] if found else "200"
-    return f"{ANSWERS.get(int(status), ANSWERS[404])} (HTTP {status})."
+    if isinstance(cause, HTTPError) and cause.response is not None:  # of a file
+        return _of_status(cause.response.status_code, urlsplit(cause.response.url).path)
+    own = isinstance(cause, RestException) or not isinstance(cause, MlflowException)
+    found = None if own else ANSWERED.match(str(cause))
+    return found and _of_status(int(found[2] or 200), found[1] or "what is asked")
+
+
+def _of_status(status: int, endpoint: str) -> str:
+    if status in LOGIN:
+        return f"{LOGIN[status]} {VARIABLES} (HTTP {status})."
+    return NO_SERVER.format(endpoint, status)
 
 
 def said_by(error: BaseException, limit: int = 300) -> str:

@@ -16,7 +16,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
-from cnn_sweeps.tracking.errors import absence, is_away, said_by
+from cnn_sweeps.tracking.errors import absence, is_away, is_standby, said_by
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,6 +55,7 @@ class Patience:
         setting: what the seconds are typed with.
         away_since: when each that is away was first found to be, by a clock that is never set.
         back_since: when the last outage was over, by that clock.
+        read_only: what of these can be read: that it answers others is no sign that it is back.
     """
 
     seconds: float = 0.0
@@ -64,6 +65,7 @@ class Patience:
     setting: str = "tracking.patience"
     away_since: dict[str, float] = field(default_factory=dict)
     back_since: float = -math.inf
+    read_only: set[str] = field(default_factory=set)
 
     def call(self, attempt: Callable[[], Result], what: str) -> Result:
         """What an attempt returns, repeated as long as a database or server is away.
@@ -75,23 +77,25 @@ class Patience:
         Raises:
             Exception: what the attempt raises, if not for that, or for longer than `seconds`.
         """
-        wait = FIRST
+        wait, since = FIRST, None
         while True:
             try:
                 result = attempt()
             except Exception as error:
+                since = time.monotonic() if since is None else since
                 cause = absence(error)
-                if cause is None or not self._goes_on(what, cause):
+                if cause is None or not self._goes_on(what, cause, since):
                     raise
             else:
-                self._back(what)
+                if since is not None or what not in self.read_only:
+                    self._back(what)
                 return result
             self.heed()
             time.sleep(wait)
             wait = min(2 * wait, LONGEST)
 
-    def _goes_on(self, what: str, cause: BaseException) -> bool:
-        """Whether to wait (still); what is away is told once."""
+    def _goes_on(self, what: str, cause: BaseException, since: float) -> bool:
+        """Whether to wait (still), as one does since then; what is away is told once."""
         if self.seconds <= 0:
             return False
         now = time.monotonic()
@@ -99,10 +103,13 @@ class Patience:
             self.away_since[what] = now
             told = hidden_in(said_by(cause, 160))
             self.say(f"Waiting for up to {self.seconds:g} s ({self.setting}): {told}")
-        return now - self.away_since[what] < self.seconds
+        if is_standby(cause):
+            self.read_only.add(what)
+        return now - min(since, self.away_since[what]) < self.seconds
 
     def _back(self, what: str) -> None:
         if (since := self.away_since.pop(what, None)) is not None:
+            self.read_only.discard(what)
             self.back_since = time.monotonic()
             self.say(f"Back after {self.back_since - since:.0f} s.")
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.utils.rest_utils import verify_rest_response
 from requests import Response
-from requests.exceptions import RetryError
+from requests.exceptions import HTTPError, RetryError
 from stores import logged_text
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, ResponseError
@@ -252,6 +252,13 @@ def _page(status: int) -> MlflowException:
     return raised.value
 
 
+def _file(status: int) -> HTTPError:
+    """The same for a file of a run."""
+    answer = Response()
+    answer.status_code, answer.url = status, "http://h/a/x.json"
+    return HTTPError(f"{status} Client Error. Response text: <html>", response=answer)
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -271,8 +278,12 @@ def _page(status: int) -> MlflowException:
         ),
         pytest.param(_page(401), "this login.*MLFLOW_TRACKING_TOKEN .HTTP 401", id="login"),
         pytest.param(_page(403), "allow this login .*HTTP 403", id="forbidden"),
-        pytest.param(_page(404), "no MLflow server.*static prefix .*404", id="elsewhere"),
-        pytest.param(_page(200), "no MLflow server.*HTTP 200", id="page"),
+        pytest.param(
+            _page(404), "know /api/2.0/mlflow/runs/get .HTTP 404.*static prefix", id="elsewhere"
+        ),
+        pytest.param(_page(200), "know what is asked .HTTP 200.*no MLflow server", id="page"),
+        pytest.param(_file(401), "this login.*HTTP 401", id="login-for-files"),
+        pytest.param(_file(404), r"know /a/x\.json .HTTP 404", id="no-files"),
         pytest.param(
             RestException({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No run 'x'"}),
             "refuses: .*No run 'x'",

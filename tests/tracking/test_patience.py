@@ -99,6 +99,26 @@ def test_the_next_outage_has_its_own_time(clock: Time) -> None:
         assert waiting(away_until(clock.now + 50, clock)) == "here"
 
 
+def test_that_a_database_can_be_read_says_nothing_of_writing(clock: Time) -> None:
+    """What is told of it is told once, and the time is up as in any other outage."""
+    told: list[str] = []
+
+    def write(until: float) -> str:
+        assert clock.now < 500, "it waits for ever"
+        assert waiting(lambda: "here", STUDY) == "here"
+        if clock.now < until:
+            raise _standby()
+        return "written"
+
+    with patient(60, say=told.append):
+        assert waiting(lambda: write(30), STUDY) == "written"
+        assert len(told) == 2, told
+        with pytest.raises(InternalError):
+            waiting(lambda: write(1e9), STUDY)
+    assert len(told) == 3, told
+    assert clock.now <= 30 + 60 + 2 * patience.LONGEST
+
+
 def test_that_one_server_answers_says_nothing_of_another(clock: Time) -> None:
     """Heartbeats reach the study's database while the server of the runs is away for good."""
     told: list[str] = []
