@@ -1,4 +1,4 @@
-"""Servers that a test starts, stops and starts again: PostgreSQL and MLflow.
+"""Servers that a test starts, stops and starts again: PostgreSQL, MariaDB and MLflow.
 
 The benchmarks import it too, from the root of the checkout.
 """
@@ -23,6 +23,8 @@ from tests.waiting import until
 
 LOCAL = "127.0.0.1"
 DEBIAN = "/usr/lib/postgresql"
+SYSTEM = f"{os.environ.get('PATH', '')}:/usr/sbin"
+"""Where programs are, those of the system's own services included."""
 ACCOUNT = "postgres"
 
 
@@ -112,6 +114,42 @@ def _programs() -> Path | None:
     folders = [Path(on_path).parent] if on_path else []
     folders += sorted(Path(DEBIAN).glob("*/bin"), reverse=True)
     return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """The address of a database on a MariaDB server; the test is skipped without one."""
+    makes, serves = shutil.which("mariadb-install-db"), shutil.which("mariadbd", path=SYSTEM)
+    if makes is None or serves is None or find_spec("pymysql") is None:
+        pytest.skip("needs MariaDB (mariadbd, mariadb-install-db) and the Python package pymysql")
+    import pymysql
+
+    user = ["--user=mysql"] if os.getuid() == 0 else []
+    with TemporaryDirectory(prefix="mariadb-", ignore_cleanup_errors=True) as place:
+        if user:
+            shutil.chown(place, "mysql")
+        data, sock, port = f"--datadir={place}/data", f"{place}/socket", free_port()
+        root = "--auth-root-authentication-method=normal"
+        subprocess.run(
+            [makes, "--no-defaults", data, root, *user], check=True, stdout=subprocess.DEVNULL
+        )
+        where = [f"--socket={sock}", f"--port={port}", f"--bind-address={LOCAL}"]
+        command = [serves, "--no-defaults", data, *where, "--skip-name-resolve", *user]
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: Path(sock).exists() or server.poll() is not None)
+            with pymysql.connect(unix_socket=sock, user="root", autocommit=True) as connection:
+                cursor = connection.cursor()
+                for statement in (
+                    "CREATE DATABASE lab",
+                    "CREATE USER me",
+                    "GRANT ALL ON lab.* TO me",
+                ):
+                    cursor.execute(statement)
+            yield f"mysql+pymysql://me@{LOCAL}:{port}/lab"
+        finally:
+            server.terminate()
+            server.wait()
 
 
 @dataclass

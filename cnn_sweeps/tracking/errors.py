@@ -77,6 +77,9 @@ POSTGRES_REFUSALS: Final = (
 code. A server that says it in another language is waited for."""
 STANDBY: Final = "25006"
 """What PostgreSQL says that takes no writes: while another server takes over from it, as a rule."""
+DEADLOCKS: Final = (1205, 1213, "40001", "40P01")
+"""What MySQL (numbers) and PostgreSQL say where they have undone a transaction, since it and others
+waited for each other."""
 GATEWAY: Final = (502, 503, 504)
 """What a proxy answers while the server behind it is away."""
 
@@ -137,6 +140,18 @@ def absence(error: BaseException) -> BaseException | None:
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
     return None
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether a database has undone what was asked, for the sake of others, and would do it now."""
+    from sqlalchemy.exc import DBAPIError
+
+    for cause in error_chain(error, context=True):
+        if isinstance(cause, DBAPIError) and cause.orig is not None:
+            code = getattr(cause.orig, "sqlstate", None) or next(iter(cause.orig.args), None)
+            if code in DEADLOCKS:
+                return True
+    return False
 
 
 def is_standby(error: BaseException | None) -> bool:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
-from cnn_sweeps.tracking.errors import absence, is_away, is_standby, said_by
+from cnn_sweeps.tracking.errors import absence, is_away, is_deadlock, is_standby, said_by
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 FIRST, LONGEST = 0.5, 5.0
 """Seconds between the first attempts, and at most: no longer than between two heartbeats."""
+
+DEADLOCKS, PAUSE = 20, 0.1
+"""How often in a row a transaction may be undone, and the most seconds until it is made again."""
 
 NO_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -80,7 +84,7 @@ class Patience:
         wait, since = FIRST, None
         while True:
             try:
-                result = attempt()
+                result = _out_of_deadlocks(attempt)
             except Exception as error:
                 since = time.monotonic() if since is None else since
                 cause = absence(error)
@@ -112,6 +116,21 @@ class Patience:
             self.read_only.discard(what)
             self.back_since = time.monotonic()
             self.say(f"Back after {self.back_since - since:.0f} s.")
+
+
+def _out_of_deadlocks(attempt: Callable[[], Result]) -> Result:
+    """What an attempt returns, made again where a database has undone it for the sake of another.
+
+    Each waits for a time of its own, or they would meet again.
+    """
+    for _ in range(DEADLOCKS):
+        try:
+            return attempt()
+        except Exception as error:
+            if not is_deadlock(error):
+                raise
+            time.sleep(PAUSE * SystemRandom().random())
+    return attempt()
 
 
 @dataclass

@@ -39,6 +39,13 @@ class Time:
         self.now += seconds
 
 
+def _with_state(sqlstate: str) -> Exception:
+    """An error as psycopg has it."""
+    error = Exception(f"SQLSTATE {sqlstate}")
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]
+    return error
+
+
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     """The time that passes while something is waited for."""
@@ -117,6 +124,34 @@ def test_that_a_database_can_be_read_says_nothing_of_writing(clock: Time) -> Non
             waiting(lambda: write(1e9), STUDY)
     assert len(told) == 3, told
     assert clock.now <= 30 + 60 + 2 * patience.LONGEST
+
+
+@pytest.mark.parametrize(
+    "orig",
+    [
+        pytest.param(Exception(1213, "Deadlock found"), id="MySQL"),
+        pytest.param(Exception(1205, "Lock wait timeout exceeded"), id="MySQL, waited"),
+        pytest.param(_with_state("40P01"), id="PostgreSQL"),
+        pytest.param(_with_state("40001"), id="PostgreSQL, serialization"),
+    ],
+)
+def test_what_was_undone_for_the_sake_of_another_is_made_again_without_a_word(
+    orig: Exception, clock: Time
+) -> None:
+    """It is no outage: nobody has to be patient for it. If it never ends, it is an error."""
+    undone = [OperationalError("UPDATE", {}, orig)] * 3
+
+    def attempt() -> str:
+        if undone:
+            raise undone.pop()
+        return "written"
+
+    assert waiting(attempt) == "written"
+    assert clock.now <= 3 * patience.PAUSE
+    undone += [OperationalError("UPDATE", {}, orig)] * 1000
+    with pytest.raises(OperationalError):
+        waiting(attempt)
+    assert len(undone) == 1000 - patience.DEADLOCKS - 1
 
 
 def test_that_one_server_answers_says_nothing_of_another(clock: Time) -> None:
@@ -219,9 +254,7 @@ def _database(original: Exception) -> OperationalError:
 
 def _standby() -> DBAPIError:
     """A server that another one is about to take over from."""
-    error = Exception("cannot execute UPDATE in a read-only transaction")
-    error.sqlstate = "25006"  # type: ignore[attr-defined]
-    return InternalError("UPDATE", {}, error)
+    return InternalError("UPDATE", {}, _with_state("25006"))
 
 
 def _unavailable() -> MlflowException:
