@@ -83,6 +83,21 @@ def begun(folder: Path, *words: str, **variables: str) -> Ended:
     return Ended(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
 
+def on_a_full_disk(folder: Path, *words: str) -> Ended:
+    """The same, where standard output cannot be written."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cnn_sweeps", *words],
+            cwd=folder,
+            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    return Ended(returncode=done.returncode, stdout="", stderr=done.stderr)
+
+
 def _program(
     folder: Path, words: tuple[str, ...], environment: dict[str, str], out: Path, errors: Path
 ) -> None:

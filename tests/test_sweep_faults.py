@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
+from programs import on_a_full_disk
 from signals import heard
 from waiting import PATIENCE, until
 
@@ -121,16 +122,7 @@ def test_started_twice_in_the_same_second_both_work(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_full_disk_under_the_output_fails_no_trial(tmp_path: Path) -> None:
     """The trials are there, and the exit code says that what they told is lost."""
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "cnn_sweeps", *ASKED],
-            cwd=tmp_path,
-            env={**os.environ, "MLFLOW_TRACKING_URI": ""},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    done = on_a_full_disk(tmp_path, *ASKED)
     said = "cnn-sweeps: standard output cannot be written: No space left on device.\n"
     assert (done.returncode, done.stderr) == (1, said)
     found = opened(tmp_path)

@@ -139,9 +139,9 @@ def _guarded(arguments: list[str]) -> int:
     except CnnSweepsError as error:
         return _refuse(str(error), error.exit_code)
     except Exception as error:
-        refusal = None if wants_traceback else refusal_of(error, arguments, COMMANDS)
-        if refusal is None and not wants_traceback:
-            refusal = _outage(error) or _denied(error)
+        if wants_traceback:
+            raise
+        refusal = refusal_of(error, arguments, COMMANDS) or _outage(error) or _denied(error)
         if refusal is None:
             raise
         return _refuse(refusal, ConfigError.exit_code)

@@ -45,10 +45,10 @@ def main(typed: list[str]) -> int:
     if asked.output is not None and not printed:
         _check_writable(asked.output)
     study, text = _report(name, storage, tracking, asked.format)
-    into = asked.output or (Path(f"report-{study}.html") if asked.format == "html" else None)
-    if into is None or printed:
+    if printed or (asked.output is None and asked.format != "html"):
         say(text, end="")
     else:
+        into = asked.output or Path(f"report-{study}.html")
         _write(into, text)
         say(str(into.absolute()))
     return 0

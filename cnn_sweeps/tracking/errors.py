@@ -146,17 +146,19 @@ def is_deadlock(error: BaseException) -> bool:
     """Whether a database has undone what was asked, for the sake of others, and would do it now."""
     from sqlalchemy.exc import DBAPIError
 
-    for cause in error_chain(error, context=True):
-        if isinstance(cause, DBAPIError) and cause.orig is not None:
-            code = getattr(cause.orig, "sqlstate", None) or next(iter(cause.orig.args), None)
-            if code in DEADLOCKS:
-                return True
-    return False
+    causes = error_chain(error, context=True)
+    return any(isinstance(each, DBAPIError) and code_of(each.orig) in DEADLOCKS for each in causes)
 
 
 def is_standby(error: BaseException | None) -> bool:
     """Whether a database says that it can be read, and not written at present."""
-    return getattr(error, "sqlstate", None) == STANDBY
+    return code_of(error) == STANDBY
+
+
+def code_of(error: BaseException | None) -> object:
+    """What a database's driver has as the code of an error: a text of PostgreSQL's, or a number."""
+    arguments = () if error is None else error.args
+    return getattr(error, "sqlstate", None) or next(iter(arguments), None)
 
 
 def _is_broken_file(error: BaseException | None) -> bool:
@@ -169,7 +171,7 @@ def _is_broken_file(error: BaseException | None) -> bool:
 
 def _is_refusal(error: BaseException | None) -> bool:
     """Whether a database server has answered, and will say the same however long one waits."""
-    code = next(iter(error.args), None) if error is not None else None
+    code = code_of(error)
     if isinstance(code, int):
         return code in MYSQL_REFUSALS
     return any(told in str(error) for told in POSTGRES_REFUSALS)

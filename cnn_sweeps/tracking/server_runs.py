@@ -15,6 +15,7 @@ from cnn_sweeps.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.entities import PagedList
 
 SEARCH: Final = "/api/2.0/mlflow/runs/search"
 """Where MLflow's REST API searches runs."""
@@ -45,39 +46,36 @@ def run_pages(
         view: MLflow's `ViewType`.
     """
     store: Any = client._tracking_client.store
-    if not hasattr(store, "get_host_creds"):  # a database
-        found = page_by_page(
-            client.search_runs,
-            size,
-            experiment_ids=list(experiments),
-            filter_string=where,
-            run_view_type=view,
-            order_by=list(order),
-        )
-        for page in found:
-            yield [RunRecord.of(run) for run in page], not page.token
-        return
-    asked: dict[str, Any] = {
-        "experiment_ids": list(experiments),
-        "filter": where,
-        "run_view_type": VIEWS[view],
-        "max_results": size,
-        "order_by": list(order),
-    }
-    while True:
-        answer = waiting(partial(_answer, store, asked))
-        asked["page_token"] = answer.get("next_page_token")
-        yield [_record(run) for run in answer.get("runs", ())], not asked["page_token"]
-        if not asked["page_token"]:
-            return
+    served = hasattr(store, "get_host_creds")  # else it is a database
+    search: Any = partial(_search, store) if served else client.search_runs
+    found = page_by_page(
+        search,
+        size,
+        experiment_ids=list(experiments),
+        filter_string=where,
+        run_view_type=view,
+        order_by=list(order),
+    )
+    for page in found:
+        yield [_record(run) if served else RunRecord.of(run) for run in page], not page.token
 
 
-def _answer(store: Any, asked: Mapping[str, Any]) -> Any:
-    """What a server says to a search.
+def _search(
+    store: Any, *, filter_string: str, run_view_type: int, **asked: Any
+) -> "PagedList[Mapping[str, Any]]":
+    """A page of what `MlflowClient.search_runs` finds, as the server sends it.
 
     Raises:
         MlflowException: it refuses, or is not there.
     """
+    from mlflow.store.entities import PagedList
+
+    asked |= {"filter": filter_string, "run_view_type": VIEWS[run_view_type]}
+    answer = waiting(partial(_answer, store, asked))
+    return PagedList(answer.get("runs", ()), answer.get("next_page_token"))
+
+
+def _answer(store: Any, asked: Mapping[str, Any]) -> Any:
     from mlflow.utils.rest_utils import http_request, verify_rest_response
 
     ask: Any = partial(http_request, store.get_host_creds(), SEARCH, "POST", json=asked)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hydra._internal.hydra import Hydra
 from optuna.exceptions import StorageInternalError
-from programs import typed
+from programs import on_a_full_disk, typed
 from sqlalchemy.exc import OperationalError
 
 from cnn_sweeps import __main__
@@ -524,15 +524,7 @@ def test_a_terminal_without_unicode_is_no_obstacle(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_full_disk_under_the_output_is_said(tmp_path: Path) -> None:
     """Not with a traceback, and not with exit code 0 either."""
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "cnn_sweeps", "--cfg", "job"],
-            cwd=tmp_path,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+    done = on_a_full_disk(tmp_path, "--cfg", "job")
     said = "cnn-sweeps: standard output cannot be written: No space left on device.\n"
     assert (done.returncode, done.stderr) == (1, said)
 

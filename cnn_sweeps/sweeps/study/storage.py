@@ -24,6 +24,7 @@ from cnn_sweeps.sweeps.study.runtime import lock_for
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.redact import hidden_in, without_password
 from cnn_sweeps.tracking.address import check_path
+from cnn_sweeps.tracking.errors import code_of
 from cnn_sweeps.tracking.patience import ATTEMPT, STUDY, waiting
 from cnn_sweeps.tracking.schema import Schema, of_database
 
@@ -248,7 +249,7 @@ class StudyAddress:
                 f"or {ELSEWHERE}."
             )
         said = hidden_in(first_line(cause)) or type(cause).__name__
-        if getattr(cause, "sqlstate", None) in PREPARED:
+        if code_of(cause) in PREPARED:
             return StoreError(
                 f"the study's storage {self} cannot be used: {said}.\n  A pooler before PostgreSQL "
                 "has to keep a connection for as long as its client has it: set pool_mode=session "
