@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -72,6 +73,11 @@ NAMING: Final = frozenset({"title"})
 """Functions of these modules that only name what is built, for a person."""
 
 OWN_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+
+Commit = tuple[str | None, bool | None]
+"""A commit, and whether tracked files differ from it; None twice where there is none."""
+_asked_once: list[dict[Path, Commit]] = []
+"""Holds what git has said of each folder, inside `commit_asked_once`."""
 
 
 def files_of(package: Path = PACKAGE) -> list[Path]:
@@ -138,17 +144,38 @@ def import_all() -> None:
     digest()
 
 
-def commit() -> tuple[str | None, bool | None]:
+@contextmanager
+def commit_asked_once() -> Iterator[None]:
+    """Ask git once for all runs inside the block: they are of the code that was read at its start.
+
+    So it is with the trials of a worker, for which git would be started again and again.
+    """
+    _asked_once.append({})
+    try:
+        yield
+    finally:
+        _asked_once.pop()
+
+
+def commit() -> Commit:
     """Commit of the user's repository, else of our own checkout, and whether it has changes."""
+    known = _asked_once[-1] if _asked_once else dict[Path, Commit]()
+    folder = Path.cwd()
+    if folder not in known:
+        known[folder] = _commit(folder)
+    return known[folder]
+
+
+def _commit(folder: Path) -> Commit:
     git = shutil.which("git")
     if git is None:
         return None, None
-    here = _status(git, Path.cwd())
+    here = _status(git, folder)
     # A .git right above the package: a wheel in a .venv may lie in somebody else's checkout.
     return here if here[0] or not (OWN_CHECKOUT / ".git").exists() else _status(git, OWN_CHECKOUT)
 
 
-def _status(git: str, folder: Path) -> tuple[str | None, bool | None]:
+def _status(git: str, folder: Path) -> Commit:
     """Commit of the repository around a folder, and whether tracked files differ from it."""
     command = [git, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     command.append("--untracked-files=no")

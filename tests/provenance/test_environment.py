@@ -194,6 +194,18 @@ def test_commit_and_changes(in_tmp: Path) -> None:
     assert capture().git_dirty is True
 
 
+def test_commit_of_a_worker(in_tmp: Path) -> None:
+    """What a worker trains is of the commit at its start; after it git is asked again."""
+    git("init", "-q")
+    git("commit", "-qm", "first", "--allow-empty")
+    first = git("rev-parse", "HEAD")
+    with own_checkout.commit_asked_once():
+        assert capture().git_commit == first
+        git("commit", "-qm", "second", "--allow-empty")
+        assert capture().git_commit == first
+    assert capture().git_commit == git("rev-parse", "HEAD") != first
+
+
 def test_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without git is no obstacle."""
     monkeypatch.setenv("PATH", "")

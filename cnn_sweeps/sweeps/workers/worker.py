@@ -21,6 +21,7 @@ from cnn_sweeps.errors import (
     reason_of,
 )
 from cnn_sweeps.models.names import title
+from cnn_sweeps.provenance.code import commit_asked_once
 from cnn_sweeps.provenance.identity import Identity
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.branch_epochs import wanted_epochs
@@ -95,6 +96,7 @@ class Worker:
     begun: tuple[str, str] | None = None
     claimed: float = 0.0
 
+    @commit_asked_once()
     def work(self, most: int | None = None) -> int:
         """Carry out trials until none is left, the time is up, or `most` are done; how many were.
 

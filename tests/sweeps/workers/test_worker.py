@@ -17,6 +17,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from cnn_sweeps.config import Config
 from cnn_sweeps.config.schema import CnnModel
 from cnn_sweeps.errors import ConfigError, DivergedError, PrunedError, StoppedError, StoreError
+from cnn_sweeps.provenance import code
 from cnn_sweeps.provenance.identity import identify
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
@@ -53,6 +54,19 @@ def swept(made: SweepStudy, budget: Budget, execute: Any = instant) -> list[Tria
 def cells(made: SweepStudy) -> list[tuple[Any, ...]]:
     """The cells of all trials that count, by number."""
     return [tuple(made.carried_values(trial).values()) for trial in made.trials()]
+
+
+def test_git_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each of the trials that one worker carries out."""
+    asked = list[Path]()
+    monkeypatch.setattr(code, "_commit", lambda folder: asked.append(folder) or ("c0ffee", False))
+
+    def recorded(config: Config, **fields: Any) -> Any:
+        assert code.commit() == ("c0ffee", False)
+        return instant(config, **fields)
+
+    assert len(swept(study(tmp_path, plan(SIX)), Budget(), recorded)) == 6
+    assert asked == [Path.cwd()]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), PrunedError(1, "poor"), None])
