@@ -22,7 +22,20 @@ An `InputError` is fatal: it would be the same for every trial, unless the trial
 values caused it. A `RunFailedError` ends one trial and the sweep goes on.
 """
 
+import errno
 from collections.abc import Iterator
+from typing import Final
+
+FULL: Final = "cannot be written: the disk is full. Free some space"
+DENIED: Final = "cannot be used: permission denied. Change its permissions"
+DENIALS: Final = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EACCES: DENIED,
+    errno.EPERM: DENIED,
+    errno.EROFS: "cannot be written. Make it writable",
+}
+"""What is wrong with a file that the system does not give, and what to do, by its error code."""
 
 
 class CnnSweepsError(Exception):
@@ -132,6 +145,17 @@ class PrunedError(RunFailedError):
 
 class StoppedError(RunFailedError):
     """A run that was asked to stop in mid-training; its text says by whom or what."""
+
+
+def denial(code: int | None, elsewhere: str) -> str | None:
+    """Why the system does not give a file, and what to do; None for errors of another kind.
+
+    Args:
+        code: the system's error code.
+        elsewhere: how to name another place: "choose another folder with tracking.dir=FOLDER".
+    """
+    told = DENIALS.get(code or 0)
+    return told and f"{told}, or {elsewhere}."
 
 
 def reason_of(error: BaseException | str) -> str:

@@ -1,6 +1,5 @@
 """The command line: Hydra's own for experiments and sweeps, and a few commands beside it."""
 
-import errno
 import faulthandler
 import os
 import signal
@@ -16,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from cnn_sweeps.api import config_of, run_in
-from cnn_sweeps.errors import CnnSweepsError, ConfigError
+from cnn_sweeps.errors import CnnSweepsError, ConfigError, denial
 from cnn_sweeps.runs.composition import validate, yaml_errors
 from cnn_sweeps.runs.composition.hydra_errors import refusal_of
 from cnn_sweeps.text import terminal
@@ -37,16 +36,6 @@ FLAGS = {
 """Say what would be done, and do nothing; with -m: leave the trials to `cnn-sweeps worker`."""
 STDERR = 2
 """Standard error by its number, which a handler of a crash can write to."""
-NOT_OURS = "Ask its owner for the permission, or name another folder."
-NO_ROOM = "Free some space, or name another folder."
-DENIED = {
-    errno.EACCES: NOT_OURS,
-    errno.EPERM: NOT_OURS,
-    errno.EROFS: "Name another folder.",
-    errno.ENOSPC: NO_ROOM,
-    errno.EDQUOT: NO_ROOM,
-}
-"""What to do where the system denies a file, which is no mistake in the program."""
 FULL_ERROR = "HYDRA_FULL_ERROR"
 """Hydra's own variable for tracebacks; unset, it would report and exit by itself."""
 
@@ -173,9 +162,10 @@ def _outage(error: Exception) -> str | None:
 
 def _denied(error: Exception) -> str | None:
     """Which file or folder the system does not give, and why; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in DENIED or not error.filename:
+    if not isinstance(error, OSError) or not error.filename:
         return None
-    return f"{error.filename} cannot be used: {error.strerror}.\n  {DENIED[error.errno]}"
+    told = denial(error.errno, "name another folder")
+    return told and f"{error.filename} {told}"
 
 
 def _dispatch(arguments: list[str]) -> int:

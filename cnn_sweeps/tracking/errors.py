@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from cnn_sweeps.errors import CnnSweepsError, StoreError, error_chain
+from cnn_sweeps.errors import CnnSweepsError, StoreError, denial, error_chain
 from cnn_sweeps.text.redact import hidden_in
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ELSEWHERE: Final = "choose another folder with tracking.dir=FOLDER"
 
-FULL: Final = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}."
-READ_ONLY: Final = f"cannot be written. Make it writable, or {ELSEWHERE}."
 BROKEN: Final = f"is not a valid SQLite database. Move the file, or {ELSEWHERE}."
 BUSY: Final = "has been locked by another program for too long. End that program and try again."
 SILENT: Final = (
@@ -47,24 +45,17 @@ UNNAMED: Final = (
 )
 
 SQLITE: Final = {
-    "SQLITE_FULL": FULL,
-    "SQLITE_READONLY": READ_ONLY,
-    "SQLITE_CANTOPEN": READ_ONLY,
-    "SQLITE_PERM": READ_ONLY,
+    "SQLITE_FULL": denial(errno.ENOSPC, ELSEWHERE),
+    "SQLITE_READONLY": denial(errno.EROFS, ELSEWHERE),
+    "SQLITE_CANTOPEN": denial(errno.EROFS, ELSEWHERE),
+    "SQLITE_PERM": denial(errno.EROFS, ELSEWHERE),
     "SQLITE_CORRUPT": BROKEN,
     "SQLITE_NOTADB": BROKEN,
     "SQLITE_BUSY": BUSY,
     "SQLITE_LOCKED": BUSY,
 }
-SYSTEM: Final = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EACCES: READ_ONLY,
-    errno.EPERM: READ_ONLY,
-    errno.EROFS: READ_ONLY,
-    errno.ENOTDIR: READ_ONLY,
-    errno.EEXIST: READ_ONLY,
-}
+NO_FOLDER: Final = (errno.ENOTDIR, errno.EEXIST)
+"""What the system says where a file stands in the place of a folder."""
 
 
 MYSQL_REFUSALS: Final = (1044, 1045, 1049, 1698)
@@ -225,7 +216,8 @@ def _meaning(cause: BaseException) -> str | None:
     if isinstance(cause, silent):
         return SILENT
     if isinstance(cause, OSError) and cause.errno is not None:
-        return SYSTEM.get(cause.errno)
+        number = errno.EROFS if cause.errno in NO_FOLDER else cause.errno
+        return denial(number, ELSEWHERE)
     if isinstance(cause, ModuleNotFoundError):
         return f"needs the Python package {cause.name!r}. Install it, or leave tracking.uri out."
     return _of_answer(cause)

@@ -22,7 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import StoreError, denial
 from cnn_sweeps.trajectories.lock import still_locked, take_lock
 
 SUFFIX: Final = ".journal"
@@ -33,17 +33,7 @@ NEWLINE = b"\n"
 PRIVATE: Final = 0o600
 """Mode of a new journal: it holds the address of the runs, and whatever password is in that."""
 
-FULL = f"cannot be written: the disk is full. Free some space, or {ELSEWHERE}"
-READ_ONLY = f"cannot be written. Make it writable, or {ELSEWHERE}"
-REASONS = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EACCES: READ_ONLY,
-    errno.EPERM: READ_ONLY,
-    errno.EROFS: READ_ONLY,
-    errno.ENOENT: "was deleted, and the study with it. Run the command again to create a new one",
-}
-"""What the system's errors mean for a person."""
+GONE = "was deleted, and the study with it. Run the command again to create a new one."
 Writes = Callable[[JournalStorage], bool]
 
 
@@ -160,13 +150,9 @@ class Journal(BaseJournalBackend):
                 os.fsync(file.fileno())
 
     def _make(self) -> None:
-        try:
+        with self._refusing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(PRIVATE)
-        except OSError as error:
-            raise StoreError(
-                f"{self._named} cannot be created: {error.strerror or error}; {ELSEWHERE}."
-            ) from error
 
     def _entry(self, line: bytes, number: int) -> dict[str, Any]:
         try:
@@ -191,9 +177,9 @@ class Journal(BaseJournalBackend):
         try:
             yield
         except OSError as error:
-            told = f"cannot be used: {error.strerror or error}; {ELSEWHERE}"
-            reason = REASONS.get(error.errno or 0, told)
-            raise StoreError(f"{self._named} {reason}.") from error
+            known = GONE if error.errno == errno.ENOENT else denial(error.errno, ELSEWHERE)
+            told = known or f"cannot be used: {error.strerror or error}; {ELSEWHERE}."
+            raise StoreError(f"{self._named} {told}") from error
 
 
 def _is_answered(entry: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ import optuna
 from cnn_sweeps.config.rules import DATA, newest_number
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.files import absolute
-from cnn_sweeps.errors import InputError, StoreError, UnknownStudyError
+from cnn_sweeps.errors import InputError, StoreError, UnknownStudyError, denial
 from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.journal import SUFFIX
@@ -131,10 +131,8 @@ def _in_folder(folder: Path) -> list[StudyAddress]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise StoreError(
-            f"the studies in {folder} cannot be read: {error.strerror}.\n"
-            f"  Ask for the permission, or look elsewhere with tracking.dir=FOLDER."
-        ) from error
+        told = denial(error.errno, "look elsewhere with tracking.dir=FOLDER")
+        raise StoreError(f"{folder} {told or f'cannot be read: {error.strerror}.'}") from error
     for file in journals:
         with suppress(OSError):  # it was deleted meanwhile, or is a link to nothing
             about = file.stat()

@@ -17,11 +17,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from plans import plan, study
 
-from cnn_sweeps.errors import StoreError
+from cnn_sweeps.errors import DENIALS, StoreError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.study import journal
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.study.study import SweepStudy
+from cnn_sweeps.tracking.errors import as_store_error
 
 HOLDER = """
 import fcntl, sys, time
@@ -142,12 +143,28 @@ def test_a_full_disk_is_said_in_plain_words() -> None:
         journal.Journal("/dev/full").append_logs([{"op_code": 0, "worker_id": ""}])
 
 
+@pytest.mark.parametrize("code", DENIALS)
+def test_what_the_system_denies_is_told_of_a_study_as_of_a_store(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same advice, and with what names another place for each."""
+
+    def denied(*_: object) -> int:
+        raise OSError(code, "no", "file")
+
+    opened = journal.Journal(str(tmp_path / "x.journal"))
+    monkeypatch.setattr(os, "open", denied)
+    told = f"{DENIALS[code]}, or choose another"
+    with pytest.raises(StoreError, match=rf"x\.journal {told} place with hydra"):
+        opened.append_logs([{"op_code": 0, "worker_id": ""}])
+    with pytest.raises(StoreError, match=f"store here {told} folder"), as_store_error("here"):
+        denied()
+
+
 def test_a_journal_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """A place where there can be no file is refused with what the system says."""
     (tmp_path / "file").touch()
-    with pytest.raises(
-        StoreError, match=r"x\.journal cannot be created: .*hydra\.sweeper\.storage"
-    ):
+    with pytest.raises(StoreError, match=r"x\.journal cannot be used: .*hydra\.sweeper\.storage"):
         journal.Journal(str(tmp_path / "file" / "x.journal"))
 
 
