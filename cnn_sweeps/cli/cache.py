@@ -1,5 +1,6 @@
 """`cnn-sweeps cache`: list, verify and clear cached epochs, images and features."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,13 +27,13 @@ from cnn_sweeps.data.folder_cache import (
     cache_folder,
 )
 from cnn_sweeps.data.manifest import changed_files
-from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownHashError, denial
 from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.runs.composition.validate import compose_trajectories, text_behind
 from cnn_sweeps.text.format import MB, pluralize
 from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
-from cnn_sweeps.text.terminal import say
+from cnn_sweeps.text.terminal import say, warn
 from cnn_sweeps.tracking import checked_prefix
 from cnn_sweeps.training.feature_cache import is_intact
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
@@ -109,6 +110,7 @@ def main(typed: list[str]) -> int:
     Raises:
         ConfigError: this is none of the things that can be done.
         UnknownHashError: no trajectory, or several, have that prefix.
+        StoreError: the folder is somebody else's, and cannot be read.
     """
     parser = Arguments(
         "cache",
@@ -133,6 +135,7 @@ def main(typed: list[str]) -> int:
     tracking, trajectory = compose_trajectories(others)
     if trajectory.store is not None:
         shared = SharedStore(trajectory.store)
+        _check_readable(shared.folder, "trajectory.store=FOLDER", action=action)
         return shared_cache.ACTIONS[action](
             SharedAsked(store=shared, prefix=prefix, others=asked.others, json=asked.json)
         )
@@ -140,6 +143,8 @@ def main(typed: list[str]) -> int:
         raise ConfigError("--others is about a shared store: add trajectory.store=FOLDER.")
     folder = cache_folder(Path(cache[-1]) if cache and cache[-1] else None)
     store = TrajectoryStore.under(tracking.dir)
+    beside = [folder / DECODED, folder / FEATURES] if prefix is None else []
+    _check_readable(store.folder, "tracking.dir=FOLDER", *beside, action=action)
     return ACTIONS[action](
         Asked(
             store=store,
@@ -149,6 +154,27 @@ def main(typed: list[str]) -> int:
             json=asked.json,
         )
     )
+
+
+def _check_readable(place: Path, key: str, *beside: Path, action: str) -> None:
+    """Refuse a folder that cannot be read, which would look empty; warn of others in or beside it.
+
+    Raises:
+        StoreError: nothing can be said of it; to verify, of any of them.
+    """
+    place, errors = place.absolute(), list[OSError]()
+    for folder in (place, *beside):
+        for _ in os.walk(folder, onerror=errors.append):
+            pass
+    denied = [e for e in errors if not isinstance(e, FileNotFoundError | NotADirectoryError)]
+    if not denied:
+        return
+    first = denied[0]
+    if first.filename == str(place) or action == "verify":
+        told = denial(first.errno, f"look elsewhere with {key}")
+        raise StoreError(f"{first.filename} {told or f'cannot be read: {first.strerror}.'}")
+    many = pluralize(len(denied), "folder")
+    warn(f"left out, since it cannot be read: {first.filename} ({many} in all).")
 
 
 def show(asked: Asked) -> int:

@@ -1,5 +1,6 @@
 """`cnn-sweeps cache`: what is listed, checked and deleted, and what is said of it."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ from cnn_sweeps.cli import cache, output
 from cnn_sweeps.config.schema import FolderData, Tracking, Trajectory
 from cnn_sweeps.data import folder_cache, load
 from cnn_sweeps.data.manifest import Manifest
-from cnn_sweeps.errors import ConfigError, UnknownHashError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownHashError
 from cnn_sweeps.text.terminal import Output
 from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.trajectories.cache import TrajectoryStore
@@ -55,6 +56,52 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """The lines that a command prints when it ends well."""
     assert cache.main(list(arguments)) == 0
     return capsys.readouterr().out.splitlines()
+
+
+def denied_to(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let nobody read a folder, not even who may read all."""
+    scandir = os.scandir
+
+    def denied(path: Any) -> Any:
+        if Path(path) == folder.absolute():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+
+
+@pytest.mark.parametrize("action", ["list", "verify", "clear"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_folder_that_cannot_be_read_is_not_called_empty(
+    kept: TrajectoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    shared: bool,
+) -> None:
+    """Nobody knows what is in it."""
+    place = Path("all") if shared else kept.folder
+    place.mkdir(exist_ok=True)
+    if shared:
+        asked = Tracking(), Trajectory(store=place)
+        monkeypatch.setattr(cache, "compose_trajectories", lambda _: asked)
+    denied_to(monkeypatch, place)
+    where = f"{'trajectory.store' if shared else 'tracking.dir'}=FOLDER"
+    with pytest.raises(StoreError, match=f"{place} cannot be used: permission .*with {where}"):
+        cache.main([action])
+
+
+def test_a_folder_in_it_that_cannot_be_read_is_told(
+    kept: TrajectoryStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What remains is listed; that all files are intact cannot be said."""
+    inner = kept.entry(FIRST, HERE).folder
+    denied_to(monkeypatch, inner)
+    assert cache.main([]) == 0
+    shown = capsys.readouterr()
+    assert f"left out, since it cannot be read: {inner.absolute()} (1 folder in all)" in shown.err
+    assert SECOND[:12] in shown.out
+    with pytest.raises(StoreError, match=f"{inner} cannot be used: permission denied"):
+        cache.main(["verify"])
 
 
 @pytest.mark.parametrize("arguments", [[], ["list"]], ids=["by default", "list"])
