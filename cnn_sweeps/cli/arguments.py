@@ -1,6 +1,7 @@
 """The arguments of a command: names and `KEY=VALUE` in any order, between options.
 
-Names of files may have an equals sign as well, so a command that takes files knows its keys.
+Names of files may have an equals sign as well, so a command that takes files knows its keys. What
+stands behind `--` is a name, whatever it looks like.
 
 Python's own parser, with refusals in the style of all others.
 """
@@ -25,6 +26,11 @@ STORED_RUNS = (
 """What is said below the options of a command about stored runs."""
 IN_PLACE_OF_HASH = ("run_id", "folder")
 """Options that name a run, so that its hash is left out."""
+STUDY = (
+    "STUDY: its name or a unique prefix of it; default: the newest. With = in it or - in front, it "
+    "is typed last, behind --."
+)
+"""What is said below the options of a command about a study."""
 TRUST = "execute the recorded code: of the network, a loss, metrics"
 STORAGE = "hydra.sweeper.storage="
 """Where studies are, where that is not the tracking folder, as it is typed for a sweep."""
@@ -34,6 +40,10 @@ MOST_SAID = 5
 """Names that a refusal repeats."""
 LONGEST = 300
 """Characters of what Python's parser says, which repeats all that was typed."""
+NAMES = "--"
+"""Behind it are names, whatever they look like."""
+BEHIND = f"a name behind {NAMES}"
+NAMED = f"a name with = or a - in front is typed behind {NAMES}"
 EMPTY = "it is empty (a variable of the shell may not be set)"
 OVERRIDE = re.compile(rf"[+~]*(hydra|{'|'.join(each.name for each in fields(Config))})(\.\w+)*=")
 """How an override begins, where a file may have an equals sign in its name as well."""
@@ -144,15 +154,21 @@ class Arguments(ArgumentParser):
         Raises:
             ConfigError: an unknown option, or fewer or more names than the command takes.
         """
-        asked = self.parse_intermixed_args(typed)
+        end = typed.index(NAMES) if NAMES in typed else len(typed)
+        asked, unknown = self.parse_known_intermixed_args(typed[:end])
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}", NAMED)
+        named = [*typed[end + 1 :]]
         asked.overrides = [word for word in asked.words if self._is_override(word)]
-        asked.names = [word for word in asked.words if not self._is_override(word)]
+        asked.names = [word for word in asked.words if not self._is_override(word)] + named
+        asked.words += named
         left_out = any(getattr(asked, option, None) for option in IN_PLACE_OF_HASH)
         least, most = (count - left_out for count in self._count)
         if not all(name.strip() for name in asked.names):
             raise ConfigError(f"an argument: {EMPTY}.\n  Type {self._hint}")
         if len(asked.names) < least:
-            raise ConfigError(f"an argument is missing.\n  Type {self._hint}")
+            behind = f"; {NAMED}" if asked.overrides else ""
+            raise ConfigError(f"an argument is missing.\n  Type {self._hint}{behind}")
         if len(asked.names) > most:
             self.refuse(asked.names)
         return asked
@@ -173,11 +189,12 @@ class Arguments(ArgumentParser):
         given = " ".join(names[:MOST_SAID])
         raise ConfigError(f"unexpected arguments: {given}{more}\n  Type {self._hint}")
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str, *also: str) -> NoReturn:
         """Refuse.
 
         Raises:
             ConfigError: always.
         """
         said = shorten(message, LONGEST, placeholder=" ...")
-        raise ConfigError(f"{said}.\n  Type {self.prog} --help for the options.")
+        told = "; ".join([f"Type {self.prog} --help for the options", *also])
+        raise ConfigError(f"{said}.\n  {told}.")

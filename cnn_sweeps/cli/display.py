@@ -106,7 +106,7 @@ class TerminalDisplay(Display):
         cut = outcome.answer is None and len(rows) > TOP
         if cut or more > 0:
             which = f"the best {TOP} of {len(rows)} trials; " if cut else ""
-            every = f"{report_again(outcome.study, outcome.store)} --format csv"
+            every = report_again(outcome.study, outcome.store, "--format", "csv")
             out.print(f"{which}all trials:  {every}", soft_wrap=True)
 
     def reported(self, place: str) -> None:

@@ -137,7 +137,7 @@ def _guarded(arguments: list[str]) -> int:
     try:
         return _dispatch(arguments)
     except CnnSweepsError as error:
-        return _refuse(str(error), error.exit_code)
+        return _refuse(_with_notes(error), error.exit_code)
     except Exception as error:
         if wants_traceback:
             raise
@@ -147,7 +147,13 @@ def _guarded(arguments: list[str]) -> int:
         return _refuse(refusal, ConfigError.exit_code)
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
-        return _refuse(ENDED_BY[number], 128 + number)  # as shells have it
+        told = _with_notes(interrupt, ENDED_BY[number])
+        return _refuse(told, 128 + number)  # as shells have it
+
+
+def _with_notes(error: BaseException, said: str | None = None) -> str:
+    """What an error says, or what is said in its place, and what was noted on its way."""
+    return "\n  ".join([said or str(error), *getattr(error, "__notes__", ())])
 
 
 def _outage(error: Exception) -> str | None:
@@ -244,7 +250,7 @@ def _job(composed: DictConfig) -> dict[str, float]:
             return _dry_run(composed)
         return app(composed)
     except CnnSweepsError as error:
-        raise SystemExit(_refuse(str(error), error.exit_code)) from None
+        raise SystemExit(_refuse(_with_notes(error), error.exit_code)) from None
 
 
 def _dry_run(composed: DictConfig) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_sweeps.cli.arguments import STORAGE, Arguments, take_storage, typed_path
+from cnn_sweeps.cli.arguments import BEHIND, STORAGE, STUDY, Arguments, take_storage, typed_path
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.composition.validate import compose_tracking
@@ -31,7 +31,7 @@ def main(typed: list[str]) -> int:
         "importance, time, failures, next commands. HTML is "
         "written to a file, the other formats are printed.",
         names=(0, 1),
-        epilog="STUDY: its name or a unique prefix of it; default: the newest.",
+        epilog=STUDY,
     )
     parser.add_argument("--format", choices=FORMATS, default="html", help="html by default")
     parser.add_argument(
@@ -40,7 +40,7 @@ def main(typed: list[str]) -> int:
     asked = parser.read(typed)
     name = asked.names[0] if asked.names else None
     storage, where = take_storage(asked.overrides)
-    tracking = compose_tracking(where)
+    tracking = compose_tracking(where, BEHIND)
     printed = asked.output in STANDARD_OUTPUT
     if asked.output is not None and not printed:
         _check_writable(asked.output)

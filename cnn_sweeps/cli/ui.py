@@ -4,7 +4,7 @@ import errno
 import socket
 from contextlib import suppress
 
-from cnn_sweeps.cli.arguments import Arguments
+from cnn_sweeps.cli.arguments import BEHIND, STUDY, Arguments
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.runs.composition.validate import WHEREABOUTS, compose_tracking
@@ -34,12 +34,11 @@ def main(typed: list[str]) -> int:
         "Start MLflow's server for the runs, for a browser on this machine, until Ctrl-C. "
         "The first address opens the ranking of a sweep.",
         names=(0, 1),
-        epilog="STUDY: its name or a unique prefix of it; default: the newest. "
-        "Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
+        epilog=f"{STUDY} Store: tracking.uri=URI or tracking.dir=FOLDER, as for a run.",
     )
     parser.add_argument("--port", metavar="N", help=f"{PORT} by default, or the next free one")
     asked = parser.read(typed)
-    tracking = compose_tracking(asked.overrides, keys=(*WHEREABOUTS, "experiment"))
+    tracking = compose_tracking(asked.overrides, BEHIND, keys=(*WHEREABOUTS, "experiment"))
     port = None if asked.port is None else _port(asked.port)
     store = _open(tracking)
     sweep = queries.sweep(store, asked.names[0] if asked.names else None)

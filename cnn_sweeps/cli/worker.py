@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cnn_sweeps.cli.arguments import Arguments, filled
+from cnn_sweeps.cli.arguments import BEHIND, STUDY, Arguments, filled
 from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.files import absolute
 from cnn_sweeps.errors import ConfigError
@@ -68,9 +68,8 @@ class Asked:
             "trial is left. Asked to stop (Ctrl-C, TERM, USR1, USR2) it requeues the trials in "
             "hand, which others resume after their last epoch.",
             names=(0, 1),
-            epilog="STUDY: its name or a unique prefix of it; default: the newest. Storage and "
-            f"tracking store may come from {STORAGE_VARIABLE} and MLFLOW_TRACKING_URI, so that no "
-            "password is typed.",
+            epilog=f"{STUDY} Storage and tracking store may come from {STORAGE_VARIABLE} and "
+            "MLFLOW_TRACKING_URI, so that no password is typed.",
         )
         parser.add_argument(
             "--storage", type=filled, metavar="URL", help="database or journal of the study"
@@ -87,7 +86,8 @@ class Asked:
             raise ConfigError(f"--count {count} is invalid: it takes a number of processes from 1.")
         if not asked.wait >= 0:
             raise ConfigError(f"--wait {asked.wait:g} is invalid: it takes seconds from 0.")
-        keys, tracking = typed_keys(asked.overrides), compose_tracking(asked.overrides, keys=OWN)
+        keys = typed_keys(asked.overrides)
+        tracking = compose_tracking(asked.overrides, BEHIND, keys=OWN)
         places = {"uri": str(tracking.uri), "dir": str(absolute(tracking.dir))}
         return cls(
             study=asked.names[0] if asked.names else None,

@@ -44,6 +44,8 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import Space, parse_space
 from cnn_sweeps.sweeps.space.value import text_of
 from cnn_sweeps.sweeps.study import duplicates
+from cnn_sweeps.sweeps.study.attributes import PLAN
+from cnn_sweeps.sweeps.study.opening import refuse_as_option
 from cnn_sweeps.sweeps.study.stored_studies import address_of, as_begun, begun_earlier
 from cnn_sweeps.sweeps.study.study import SweepStudy, refuse_another
 from cnn_sweeps.sweeps.swept import Swept, Typed, what_is_swept
@@ -51,6 +53,7 @@ from cnn_sweeps.sweeps.workers.code import digest_here
 from cnn_sweeps.sweeps.workers.launcher import place_by_launcher
 from cnn_sweeps.text.dotted import dotted
 from cnn_sweeps.text.json import from_text
+from cnn_sweeps.text.shell import command_for
 
 if TYPE_CHECKING:
     from cnn_sweeps.sweeps.dry_run import DryRun
@@ -139,11 +142,11 @@ def _refuse_ray(call: HydraCall, budget: Budget) -> None:
         ConfigError: it was chosen.
     """
     if call.ends_its_cluster:
-        study = budget.study_name or "STUDY"
+        worker = command_for("worker", budget.study_name or "STUDY")
         raise ConfigError(
             "hydra/launcher=ray ends the cluster that it starts with trials in hand.\n"
             "  Type hydra.sweeper.n_jobs=none instead, and start workers on the cluster: "
-            f"ray job submit -- cnn-sweeps worker {study} (docs/scale.md)."
+            f"ray job submit -- {worker} (docs/scale.md)."
         )
 
 
@@ -176,7 +179,9 @@ def _checked(plan: Plan, budget: Budget) -> Config:
     build_pruner(plan.pruner, max_epochs=plan.max_epochs)  # refuses what its signature allows
     refuse_surplus(parse_points(budget.enqueue, plan.space), plan, budget)
     refuse_endless(plan, budget)
-    refuse_another(address_of(plan, budget, config.tracking), plan)
+    address = address_of(plan, budget, config.tracking)
+    refuse_as_option(budget.study_name, address, plan=PLAN)
+    refuse_another(address, plan)
     return config
 
 

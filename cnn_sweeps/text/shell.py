@@ -10,6 +10,17 @@ def pasteable_command(words: Iterable[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
+def command_for(command: str, study: str | None, *others: str) -> str:
+    """A command about a study, whose name may look like an option or an override."""
+    if study is None:
+        words = [*others]
+    elif study.startswith("-") or "=" in study:
+        words = [*others, "--", study]
+    else:
+        words = [study, *others]
+    return pasteable_command(["cnn-sweeps", command, *words])
+
+
 def _quoted(word: str) -> str:
     if "'" not in word or {*"!$`"} & {*word}:  # which mean something in double quotes
         return shlex.quote(word)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from cnn_sweeps.errors import StoreError
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.text.shell import pasteable_command
+from cnn_sweeps.text.shell import command_for
 from cnn_sweeps.tracking.address import SERVERS, overrides
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.names import KIND, STUDY_NAME
@@ -113,9 +113,8 @@ def browse(store: Store, sweep: RunRecord | None = None) -> str:
     """
     if store.address.artifacts is None:
         return page(store, store.uri, sweep)
-    study = [sweep.tags[STUDY_NAME]] if sweep else []
     told = overrides(store.address, store.experiment)
-    return pasteable_command(["cnn-sweeps", "ui", *study, *told])
+    return command_for("ui", sweep.tags[STUDY_NAME] if sweep else None, *told)
 
 
 def page(store: Store, server: str, sweep: RunRecord | None = None) -> str:

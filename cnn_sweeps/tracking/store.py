@@ -42,6 +42,11 @@ EXPERIMENTS_PER_SEARCH = 100
 """Experiments that a server searches at a time."""
 WHEREABOUTS = ("tracking.uri=", "tracking.dir=")
 """Overrides that say where the runs are."""
+STILL_RUNNING = (
+    "Run {} stays RUNNING in MLflow until the same command is typed again, or cnn-sweeps doctor "
+    "--close-runs."
+)
+"""What is noted with the error that has ended a run, where the store refuses that too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,16 +182,18 @@ class Store:
         """End the run after the block, whatever happens in it."""
         try:
             yield run
+            self._tell_end(run, "FINISHED", COMPLETE)
+            self._terminate(run, "FINISHED")
         except BaseException as error:
             status, tags = verdict(error)
             # A full disk may refuse these too; the first error is the one to report.
             with suppress(StoreError):
                 self._tell_end(run, status, tags)
-            with suppress(StoreError):
+            try:
                 self._terminate(run, status)
+            except StoreError:
+                error.add_note(STILL_RUNNING.format(run.run_id))
             raise
-        self._tell_end(run, "FINISHED", COMPLETE)
-        self._terminate(run, "FINISHED")
 
     def _create(
         self, name: str, tags: Mapping[str, object], parent_run_id: str | None

@@ -31,6 +31,27 @@ def test_words_with_an_equals_sign_are_overrides() -> None:
 
 
 @pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param(["tracking.dir=x", "--csv", "--", "-a", "b=c"], id="both"),
+        pytest.param(["-a", "--csv", "tracking.dir=x", "--", "b=c"], id="unknown-option"),
+        pytest.param(["b=c", "--csv", "tracking.dir=x", "--", "-a"], id="override"),
+    ],
+)
+def test_behind_two_dashes_are_names(typed: list[str]) -> None:
+    """Whatever they look like; before, they are options and overrides as before."""
+    parser = diff()
+    parser.add_forms("it")
+    if typed[0] == "tracking.dir=x":
+        asked = parser.read(typed)
+        assert (asked.names, asked.overrides, asked.csv) == (["-a", "b=c"], typed[:1], True)
+        assert asked.words == ["tracking.dir=x", "-a", "b=c"]
+        return
+    with pytest.raises(ConfigError, match="a name with = or a - in front is typed behind --"):
+        parser.read(typed)
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         pytest.param([], "an argument is missing.", id="none"),

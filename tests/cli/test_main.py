@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from cnn_sweeps import __main__
 from cnn_sweeps.cli import main
+from cnn_sweeps.errors import StoreError
 from cnn_sweeps.runs.composition import validate
 
 
@@ -353,6 +354,31 @@ def test_a_file_that_the_system_denies_is_told_in_a_line(
     number = errno.ENOENT
     with pytest.raises(FileNotFoundError):
         call(monkeypatch, "diff", "abcd", "abce")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        pytest.param(StoreError("The store is full."), 2, "The store is full.", id="refusal"),
+        pytest.param(KeyboardInterrupt(signal.SIGTERM), 143, "terminated.", id="signal"),
+    ],
+)
+def test_what_was_noted_of_an_error_is_said_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    """Such as that a run could not be ended any more."""
+
+    def ended(_: object) -> int:
+        error.add_note("Run 1 stays RUNNING.")
+        raise error
+
+    monkeypatch.setattr("cnn_sweeps.cli.diff.main", ended)
+    assert call(monkeypatch, "diff", "abcd", "abce") == code
+    assert f"{said}\n  Run 1 stays RUNNING.\n" in capfd.readouterr().err
 
 
 @pytest.mark.slow

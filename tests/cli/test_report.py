@@ -3,13 +3,16 @@
 import json
 import os
 import re
+import shlex
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from plans import plan, study
 
+from cnn_sweeps.cli import evaluate, ui, what_if, worker
 from cnn_sweeps.cli.report import main
 from cnn_sweeps.errors import ConfigError, UnknownStudyError
 from cnn_sweeps.sweeps.study.stored_studies import STUDIES
@@ -40,6 +43,28 @@ def test_study_is_the_newest_or_the_named(
 ) -> None:
     """Without a name the newest; a name before those that it begins; a beginning that is unique."""
     assert json.loads(told(capsys, *typed, "--format", "json"))["study"] == name
+
+
+@pytest.mark.parametrize("name", ["-h", "--format", "lr=1", "trainer.lr=1", "tracking.dir=x"])
+def test_a_study_may_look_like_an_option_or_an_override(
+    name: str, studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind `--` it is a name; what the report says to type names it so, too."""
+    study(studies / "mlruns" / STUDIES, plan(), name)
+    page = json.loads(told(capsys, "--format", "json", "--", name))
+    assert page["study"] == name
+    (again,) = (each["line"] for each in page["commands"] if "report" in each["line"])
+    assert json.loads(told(capsys, "--format=json", *shlex.split(again)[2:]))["study"] == name
+
+
+@pytest.mark.parametrize("command", [main, ui.main, worker.main, evaluate.main, what_if.main])
+@pytest.mark.parametrize("name", ["-lab", "lr=1"])
+def test_a_study_that_looks_like_something_else_is_told_how_to_type(
+    command: Callable[[list[str]], int], name: str
+) -> None:
+    """By each command that takes the name of a study."""
+    with pytest.raises(ConfigError, match=r"name .*behind --"):
+        command([name])
 
 
 def test_page_is_written_into_the_current_folder(
@@ -134,7 +159,7 @@ def test_a_storage_can_be_named(studies: Path, capsys: pytest.CaptureFixture[str
         pytest.param(
             ["hydra.sweeper.storage=no.journal"], UnknownStudyError, "does not exist", id="storage"
         ),
-        pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE is", id="key"),
+        pytest.param(["model.filters=3"], ConfigError, "only tracking.KEY=VALUE or", id="key"),
         pytest.param(["--format", "pdf"], ConfigError, r"Type cnn-sweeps report --help", id="form"),
         pytest.param(["tracking.dir=empty"], UnknownStudyError, "there is no study in", id="empty"),
     ],

@@ -1,5 +1,6 @@
 """From what was typed to a checked sweep: what is refused before anything is imported or made."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def create(made: SweepRequest) -> str:
     address = address_of(made.plan, made.budget, made.config.tracking)
     SweepStudy.create(address, made.plan)
     return address.name
+
+
+def test_a_new_study_is_not_named_as_an_option(in_tmp: Path) -> None:
+    """One that an earlier version has begun goes on, whatever it is called."""
+    typed = (*SWEEP[:-1], "hydra.sweeper.study_name=-mine")
+    for dry_run in ("true", "false"):
+        with pytest.raises(ConfigError, match=r"=-mine is invalid for a new study: .*\n  Type a"):
+            asked(*typed, f"hydra.sweeper.dry_run={dry_run}")
+    assert not list(in_tmp.iterdir())
+    made = asked(*SWEEP)
+    address = address_of(made.plan, replace(made.budget, study_name="-mine"), made.config.tracking)
+    SweepStudy.create(address, made.plan)
+    assert asked(*typed).budget.study_name == "-mine"
+    with pytest.raises(StoreError, match="the study -mine holds another sweep"):
+        asked(*typed, "seed=3")
 
 
 @pytest.mark.parametrize(

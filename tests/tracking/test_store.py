@@ -86,6 +86,33 @@ def test_first_error_is_the_one_reported(store: Store, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(
+    ("denied", "status"),
+    [
+        pytest.param(("log_batch",), "FAILED", id="one-route"),
+        pytest.param(("log_batch", "set_terminated"), "RUNNING", id="its-end-too"),
+        pytest.param(("set_terminated",), "RUNNING", id="its-end"),
+    ],
+)
+def test_a_run_whose_last_words_are_refused_is_ended_where_that_can_be(
+    denied: tuple[str, ...], status: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the error says that it stays as it is, and what ends it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("no", error_code=ErrorCode.Value("PERMISSION_DENIED"))
+
+    for route in denied:
+        monkeypatch.setattr(store.client, route, refuse)
+    with pytest.raises(StoreError, match="no") as caught, store.start_run("r", tags={}) as run:
+        pass
+    assert record(store, run.run_id).status == status
+    notes = getattr(caught.value, "__notes__", [])
+    assert [run.run_id in note and "doctor --close-runs" in note for note in notes] == (
+        [True] if status == "RUNNING" else []
+    )
+
+
 def test_run_id_of_the_shell_does_not_leak_in(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.sweeps.application.objectives import parse_objectives
 from cnn_sweeps.sweeps.application.plan import ApplicationPlan
 from cnn_sweeps.sweeps.application.samplers import parse_sampler
+from cnn_sweeps.sweeps.application.study import PLAN
 from cnn_sweeps.sweeps.hydra_call import HydraCall
 from cnn_sweeps.sweeps.plan.budget import Budget, study_name
 from cnn_sweeps.sweeps.plan.samplers import validate_sampler
@@ -22,6 +23,7 @@ from cnn_sweeps.sweeps.space.enqueue import parse_points
 from cnn_sweeps.sweeps.space.space import parse_space
 from cnn_sweeps.sweeps.study import duplicates
 from cnn_sweeps.sweeps.study.journal import SUFFIX
+from cnn_sweeps.sweeps.study.opening import refuse_as_option
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.text.json import sha256
 
@@ -84,11 +86,13 @@ def request_of(call: HydraCall, arguments: Sequence[str]) -> ApplicationRequest:
     parse_points(budget.enqueue, plan.space)
     folder = Path(call.config.hydra.sweep.dir).absolute()
     name = budget.study_name or study_name(call.config.hydra.job.name, plan.digest())
+    address = _address(budget.storage, name, folder)
+    refuse_as_option(budget.study_name, address, plan=PLAN)
     jobs = _jobs(settings["n_jobs"], local=call.is_local)
     request = ApplicationRequest(
         plan=plan,
         budget=budget,
-        address=_address(budget.storage, name, folder),
+        address=address,
         folder=folder,
         batch=1 if call.is_local else jobs,
         judged=jobs,

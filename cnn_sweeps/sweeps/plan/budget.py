@@ -21,8 +21,6 @@ LONGEST = 236
 """Bytes of a study's name; its files have longer names, of which systems take 255."""
 UNNAMED = re.compile(r"[/\x00-\x1f\x7f]")
 """Characters that the name of a file must not have, or should not."""
-OPTION = "-"
-"""How a name must not begin: no command would take it."""
 WORKER_BYTES = 1.5 * 2**30
 """Memory that a worker with TensorFlow and a small network takes at its peak, measured."""
 LEAST_BYTES = 0.9e9
@@ -81,8 +79,8 @@ class Budget:
         if name is not None and not _names_file(name):
             raise ConfigError(
                 f"hydra.sweeper.study_name={name[:40]} is invalid: it names a file, so it has "
-                f"1 to {LONGEST} bytes, no / or line break, and no - in front, as options have; "
-                f"type null for a name derived from what is swept."
+                f"1 to {LONGEST} bytes, and no / or line break; type null for a name derived from "
+                f"what is swept."
             )
         if storage is not None and not storage.strip():
             raise ConfigError(
@@ -127,8 +125,7 @@ def study_name(told: str, digest: str) -> str:
 
 
 def _names_file(name: str) -> bool:
-    fits = bool(name.strip()) and len(name.encode()) <= LONGEST
-    return fits and not UNNAMED.search(name) and not name.startswith(OPTION)
+    return bool(name.strip()) and len(name.encode()) <= LONGEST and not UNNAMED.search(name)
 
 
 def _check_whole(key: str, given: Any, least: int) -> None:

@@ -15,7 +15,7 @@ from cnn_sweeps.sweeps.study.attributes import COMMAND
 from cnn_sweeps.sweeps.study.stored_studies import STORAGE, STUDIES, studies_of
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.redact import without_password
-from cnn_sweeps.text.shell import pasteable_command
+from cnn_sweeps.text.shell import command_for, pasteable_command
 from cnn_sweeps.tracking import Store, artifacts, pages
 from cnn_sweeps.tracking.address import override
 from cnn_sweeps.tracking.store import WHEREABOUTS
@@ -107,11 +107,10 @@ def _sweep_again(study: SweepStudy, store: Store | None) -> str | None:
     return pasteable_command([program, *words[:place], *where, *words[place:]]) if program else None
 
 
-def report_again(study: SweepStudy, store: Store | None) -> str:
+def report_again(study: SweepStudy, store: Store | None, *options: str) -> str:
     """The command that writes a report of a sweep, as far as it has come."""
-    where = _where(study.plan, store)
-    words = [PROGRAM, "report", study.optuna_study.study_name, *where, *_storage(study, store)]
-    return pasteable_command(words)
+    where = [*_where(study.plan, store), *_storage(study, store)]
+    return command_for("report", study.address.name, *where, *options)
 
 
 def join_command(study: SweepStudy, store: Store | None) -> str:
@@ -120,9 +119,9 @@ def join_command(study: SweepStudy, store: Store | None) -> str:
     where = store.whereabouts_anywhere if store and local else _where(study.plan, store)
     storage = ["--storage", study.address.absolute] if _storage(study, store) else []
     hidden = study.address.storage != str(study.address)
-    words = [PROGRAM, "worker", study.optuna_study.study_name, *where, *([] if hidden else storage)]
+    line = command_for("worker", study.address.name, *where, *([] if hidden else storage))
     told = f" with {STORAGE_VARIABLE} set to the storage and its password" if hidden else ""
-    return f"{pasteable_command(words)}{told}"
+    return f"{line}{told}"
 
 
 def _where(plan: Plan, store: Store | None) -> list[str]:

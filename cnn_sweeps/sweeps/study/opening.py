@@ -10,7 +10,7 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
-from cnn_sweeps.errors import StoreError, UnknownStudyError
+from cnn_sweeps.errors import ConfigError, StoreError, UnknownStudyError
 from cnn_sweeps.sweeps.plan.objectives import Objectives
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 
@@ -88,6 +88,26 @@ def existing_storage(address: StudyAddress, *, plan: str) -> BaseStorage | None:
         study_id = storage.get_study_id_from_name(address.name)
         return storage if plan in storage.get_study_user_attrs(study_id) else None
     return None
+
+
+def refuse_as_option(typed: str | None, address: StudyAddress, *, plan: str) -> None:
+    """Refuse to begin a study whose name looks like an option; those that are there go on.
+
+    Args:
+        typed: its name; None where it is derived from what is swept.
+        address: where it is, or would be.
+        plan: the user attribute that holds its plan.
+
+    Raises:
+        ConfigError: it would be a new one.
+    """
+    if typed is None or not typed.startswith("-") or existing_storage(address, plan=plan):
+        return
+    raise ConfigError(
+        f"hydra.sweeper.study_name={typed} is invalid for a new study: commands take what begins "
+        f"with - for an option.\n  Type a name without - in front, or null for one derived from "
+        f"what is swept."
+    )
 
 
 def refuse_difference(address: StudyAddress, difference: str | None) -> None:

@@ -27,6 +27,7 @@ from cnn_sweeps.provenance.identity import SHOWN
 from cnn_sweeps.sweeps.plan.plan import Plan
 from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.json import sha256
+from cnn_sweeps.text.shell import command_for
 from cnn_sweeps.tracking import Store, TrackedRun, artifacts
 
 CODE = "cnn_sweeps:code"
@@ -181,7 +182,7 @@ def _refuse_untrusted(study: SweepStudy, source: Source, typed: str, *, trust: b
         f"{typed}: {source.path} {state}. The sweep {study.address.name} carries it "
         f"({_short(source)}), and running it executes its code.\n"
         f"  Read it in MLflow ({FOLDER}/ of run {study.parent_run_id}) and type "
-        f"`cnn-sweeps worker {study.address.name} --trust`, or copy it into this folder."
+        f"`{command_for('worker', study.address.name, '--trust')}`, or copy it into this folder."
     )
 
 

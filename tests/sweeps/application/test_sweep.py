@@ -92,6 +92,22 @@ def test_structured_config_is_resumed_to_a_total(make: Make) -> None:
     assert [trial.value for trial in trials] == [call["lr"] for call in app.calls]
 
 
+def test_a_new_study_is_not_named_as_an_option(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that an earlier version has begun goes on to its total."""
+    app, name = make(square), "hydra.sweeper.study_name=-tree"
+    assert app.run(SWEPT, name, "x=choice(1,2)") == 1
+    assert "study_name=-tree is invalid for a new study" in capsys.readouterr().err
+    with monkeypatch.context() as earlier:
+        earlier.setattr(
+            "cnn_sweeps.sweeps.application.request.refuse_as_option", lambda *_, **__: None
+        )
+        assert app.run(SWEPT, name, "x=choice(1,2)", "hydra.sweeper.n_trials=1") == 0
+    assert app.run(SWEPT, name, "x=choice(1,2)") == 0
+    assert len(app.calls) == 2
+
+
 def test_application_that_changes_its_folder(make: Make) -> None:
     """A relative storage lies where the sweep was started, whatever folder a job is in."""
     folders = []

@@ -39,14 +39,14 @@ def test_a_log_that_is_impossible_is_refused(settings: dict[str, Any], message: 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["x" * 260, "ü" * 130, "a/b", " ", "a\nb", "a\0b", "-a"])
+@pytest.mark.parametrize("name", ["x" * 260, "ü" * 130, "a/b", " ", "a\nb", "a\0b"])
 def test_a_study_name_that_cannot_name_files_is_refused(name: str) -> None:
     """Before the system refuses the file."""
     with pytest.raises(ConfigError, match=r"(?s)^hydra\.sweeper\.study_name=.*it names a file"):
         Budget.parse({"n_jobs": 1, "study_name": name})
 
 
-@pytest.mark.parametrize("name", ["o'brien", 'the "best"', "x" * 236, "größe 1"])
+@pytest.mark.parametrize("name", ["o'brien", 'the "best"', "x" * 236, "größe 1", "-a", "a=b"])
 def test_any_other_study_name_is_taken(name: str) -> None:
     """Quotes and spaces, too."""
     assert Budget.parse({"n_jobs": 1, "study_name": name}).study_name == name
