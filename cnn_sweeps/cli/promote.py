@@ -58,7 +58,9 @@ def main(typed: list[str]) -> int:
     run = _promoted(store, runs)
     model_id = _checked(store, run, trust=asked.trust)
     run = store.get(run.run_id)  # what it had left to its epochs is stored with it now
-    about = DESCRIPTION.format(takes=TAKES, about=descriptions.text_of(store.client, run))
+    about = DESCRIPTION.format(
+        takes=TAKES, about=descriptions.text_of(store.client, store.local, run)
+    )
     version = registry.register(store, run, model_id, name, about, _tags(run))
     if asked.alias:
         registry.point(store, version, asked.alias)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cnn_sweeps.text.untrusted import json_of
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.errors import as_store_error
-from cnn_sweeps.tracking.records import RunRecord, find_record
+from cnn_sweeps.tracking.local_runs import find_run
+from cnn_sweeps.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from cnn_sweeps.tracking.store import Store
@@ -21,7 +22,7 @@ def run_by_id(store: "Store", run_id: str) -> RunRecord | None:
         StoreError: the store refuses.
     """
     with as_store_error(store.address):
-        return store.local.run(run_id) if store.local else find_record(store.client, run_id)
+        return find_run(store.client, store.local, run_id)
 
 
 def copy_folder(store: "Store", from_id: str, to_id: str, folder: str) -> None:

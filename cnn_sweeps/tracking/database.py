@@ -30,7 +30,7 @@ from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.imports import quiet_mlflow
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import PROCESS
-from cnn_sweeps.tracking.patience import patient_client
+from cnn_sweeps.tracking.patience import patiently
 from cnn_sweeps.tracking.schema import MLFLOW
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, 
             if address.artifacts:
                 ping(address.uri)
             client = _made(address.uri)  # at once: it may not answer
-            return patient_client(lambda: client), None
+            return patiently(lambda: client), None
         database, uri = address.database, address.uri
         try:
             prepare(database, artifacts=address.artifacts or "")
@@ -100,7 +100,8 @@ def connect(address: Address, *, to_read: bool = False) -> "tuple[MlflowClient, 
                 raise
             database = _moved_copy(database)
             uri = f"sqlite:///{database}"
-        return patient_client(partial(_made, uri)), LocalRuns.of(database)
+        local = LocalRuns.of(database)
+        return patiently(partial(_made, uri)), local and patiently(lambda: local)
 
 
 def _made(uri: str) -> "MlflowClient":

@@ -13,8 +13,9 @@ from cnn_sweeps.tracking import params
 from cnn_sweeps.tracking.address import local_folder
 from cnn_sweeps.tracking.description_text import EXPERIMENT, OTHERS, Others, left_curves_to, of_run
 from cnn_sweeps.tracking.errors import as_store_error
+from cnn_sweeps.tracking.local_runs import LocalRuns, find_run
 from cnn_sweeps.tracking.names import CURVES_FILE
-from cnn_sweeps.tracking.records import RunRecord, find_record
+from cnn_sweeps.tracking.records import RunRecord
 from cnn_sweeps.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -48,29 +49,36 @@ def describe(
         known: the run, where it has just been read.
     """
     with suppress(StoreError), as_store_error(run.address):
-        known = known or RunRecord.of(run.client.get_run(run.run_id))
+        known = known or find_run(run.client, run.local, run.run_id)
+        if known is None:
+            return
         if ending is not None:
             tags = {**known.tags, **(run.waiting.tags if run.waiting else {})}
             known = replace(known, status=ending, end=datetime.now(tz=UTC), tags=tags)
         if not _is_ours(known):
             return
-        told = made(known, pictures_of(run.client, known)) if made else text_of(run.client, known)
+        told = (
+            made(known, pictures_of(run.client, known))
+            if made
+            else text_of(run.client, run.local, known)
+        )
         text = params.shorten(printable(told), params.TAG_LENGTH)
         if text:
             run.set_tags({NOTE: text, DIGEST: _digest(text)})
 
 
-def text_of(client: "MlflowClient", run: RunRecord) -> str:
+def text_of(client: "MlflowClient", local: LocalRuns | None, run: RunRecord) -> str:
     """The description of a run that trained an experiment, with what it says of other runs.
 
     Args:
         client: of the store.
+        local: the same to read runs of a local database.
         run: as it is stored, or is about to be.
     """
     pictures = pictures_of(client, run)
     left_to = left_curves_to(run, pictures)
     named = [*(run.tags[tag] for tag in OTHERS if tag in run.tags), *left_to]
-    found = [find_record(client, run_id) for run_id in named]
+    found = [find_run(client, local, run_id) for run_id in named]
     runs = {each.run_id: each for each in found if each is not None and not each.deleted}
     drawn = [n for n in left_to if n in runs and CURVES_FILE in pictures_of(client, runs[n])]
     return of_run(run, pictures, Others(runs=runs, drawn=drawn))

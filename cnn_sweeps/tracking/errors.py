@@ -126,7 +126,7 @@ def absence(error: BaseException) -> BaseException | None:
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
     silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
     for cause in causes:
-        if isinstance(cause, silent):
+        if isinstance(cause, silent) or _is_locked(cause):
             return cause
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
@@ -154,10 +154,12 @@ def code_of(error: BaseException | None) -> object:
 
 def _is_broken_file(error: BaseException | None) -> bool:
     """Whether an SQLite file cannot be used; one that somebody has locked can be, later."""
+    return isinstance(error, sqlite3.Error) and not _is_locked(error)
+
+
+def _is_locked(error: BaseException) -> bool:
     name = getattr(error, "sqlite_errorname", "")
-    return isinstance(error, sqlite3.Error) and not name.startswith(
-        ("SQLITE_BUSY", "SQLITE_LOCKED")
-    )
+    return isinstance(error, sqlite3.Error) and name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _is_refusal(error: BaseException | None) -> bool:

@@ -13,10 +13,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from cnn_sweeps.tracking.records import RunRecord
+from cnn_sweeps.tracking.records import RunRecord, find_record
 from cnn_sweeps.tracking.selection import Selection
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 COMPARED: Final = ("3.17",)
 """Versions of MLflow whose answers are known to be these."""
@@ -107,6 +110,11 @@ class LocalRuns:
         with closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT)) as connection:
             connection.execute("PRAGMA query_only = ON")
             yield connection
+
+
+def find_run(client: "MlflowClient", local: LocalRuns | None, run_id: str) -> RunRecord | None:
+    """One run, also a deleted one, read without the client if that can be; None if not there."""
+    return local.run(run_id) if local else find_record(client, run_id)
 
 
 def _records(connection: sqlite3.Connection, where: str, values: list[str]) -> list[RunRecord]:

@@ -14,13 +14,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from cnn_sweeps.text.redact import hidden_in
 from cnn_sweeps.tracking.errors import absence, is_away, is_deadlock, is_standby, said_by
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
@@ -258,13 +255,13 @@ def last_outage_end() -> float:
     return _process.patience.back_since
 
 
-def patient_client(make: "Callable[[], MlflowClient]") -> "MlflowClient":
-    """A client whose calls wait inside `patient`; it is made when it is first used."""
-    return cast("MlflowClient", _PatientClient(make))
+def patiently(make: Callable[[], Result]) -> Result:
+    """Something whose calls wait inside `patient`, such as a client; made when it is first used."""
+    return cast("Result", _Patient(make))
 
 
-class _PatientClient:
-    def __init__(self, make: "Callable[[], MlflowClient]") -> None:
+class _Patient:
+    def __init__(self, make: Callable[[], Any]) -> None:
         self._made = cache(make)
 
     def __getattr__(self, name: str) -> Any:

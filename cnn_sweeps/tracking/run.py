@@ -20,6 +20,7 @@ from cnn_sweeps.text.redact import hidden_in, without_passwords
 from cnn_sweeps.tracking import images, params
 from cnn_sweeps.tracking.address import Address, local_folder
 from cnn_sweeps.tracking.errors import as_store_error, said_by
+from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.models import Pictures, Portable, digests
 from cnn_sweeps.tracking.names import (
     CONFIG_FILE,
@@ -85,6 +86,7 @@ class TrackedRun:
         experiment_id: MLflow's id of its experiment.
         address: where the store is, for messages.
         client: the connection.
+        local: the same to read runs of a local database; None where the client has to.
         artifact_uri: where its files are.
         waiting: what is logged later, see `together`; None where all is logged at once.
     """
@@ -94,6 +96,7 @@ class TrackedRun:
     address: Address
     client: "MlflowClient"
     artifact_uri: str
+    local: LocalRuns | None = None
     waiting: Batch | None = None
 
     @contextmanager

@@ -23,11 +23,11 @@ from cnn_sweeps.tracking.address import Address, overrides, resolve
 from cnn_sweeps.tracking.database import connect
 from cnn_sweeps.tracking.errors import as_store_error
 from cnn_sweeps.tracking.histories import Point, points_of
-from cnn_sweeps.tracking.local_runs import LocalRuns
+from cnn_sweeps.tracking.local_runs import LocalRuns, find_run
 from cnn_sweeps.tracking.names import BY_CALLBACK, CONFIG_HASH, PARENT, PROCESS, STATE, WRITE_CHECK
 from cnn_sweeps.tracking.paging import PAGE, pages
 from cnn_sweeps.tracking.patience import short_timeouts, waiting
-from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix, find_record
+from cnn_sweeps.tracking.records import ACTIVE, DELETED, RunRecord, checked_prefix
 from cnn_sweeps.tracking.run import COMPLETE, OF_AN_END, TrackedRun, verdict
 from cnn_sweeps.tracking.selection import Selection
 from cnn_sweeps.tracking.server_runs import run_pages
@@ -182,13 +182,13 @@ class Store:
         """End the run after the block, whatever happens in it."""
         try:
             yield run
-            _tell_end(run, "FINISHED", COMPLETE)
+            self._tell_end(run, "FINISHED", COMPLETE)
             self._terminate(run, "FINISHED")
         except BaseException as error:
             status, tags = verdict(error)
             # A full disk may refuse these too; the first error is the one to report.
             with suppress(StoreError):
-                _tell_end(run, status, tags)
+                self._tell_end(run, status, tags)
             try:
                 self._terminate(run, status)
             except StoreError:
@@ -214,6 +214,21 @@ class Store:
             )
         return self._handle(created.info)
 
+    def _tell_end(self, run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
+        """Write how a run ends, in its tags and its description, in one call.
+
+        What somebody has said of its end who took it for dead is taken away.
+        """
+        known = self.get(run.run_id)
+        if stale := known.tags.keys() & (OF_AN_END - tags.keys()):
+            run.remove_tags(stale)
+            known = replace(known, tags={k: v for k, v in known.tags.items() if k not in stale})
+        if tags == COMPLETE and BY_CALLBACK in known.tags:
+            tags = {STATE: "stopped by callback"}
+        with run.together() as last:
+            last.set_tags(tags)
+            descriptions.describe(last, ending=status, known=known)
+
     def _terminate(self, run: TrackedRun, status: str) -> None:
         with as_store_error(self.address):
             self.client.set_terminated(run.run_id, status)
@@ -225,6 +240,7 @@ class Store:
             artifact_uri=info.artifact_uri,
             address=self.address,
             client=self.client,
+            local=self.local,
         )
 
     def reopen(self, run_id: str) -> TrackedRun:
@@ -261,7 +277,7 @@ class Store:
         """End a run whose process cannot do it any more, with the reason as its `error`."""
         run = self.reopen(run_id)
         state = "stopped" if status == "KILLED" else "failed"
-        _tell_end(run, status, {STATE: state, "error": reason})
+        self._tell_end(run, status, {STATE: state, "error": reason})
         self._terminate(run, status)
 
     def tagged(self, tags: Mapping[str, str]) -> list[RunRecord]:
@@ -400,23 +416,6 @@ def _newest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return sorted(runs, key=lambda run: (run.start, run.run_id), reverse=True)
 
 
-def _tell_end(run: TrackedRun, status: str, tags: Mapping[str, object]) -> None:
-    """Write how a run ends, in its tags and its description, in one call.
-
-    What somebody has said of its end who took it for dead is taken away.
-    """
-    with as_store_error(run.address):
-        known = RunRecord.of(run.client.get_run(run.run_id))
-    if stale := known.tags.keys() & (OF_AN_END - tags.keys()):
-        run.remove_tags(stale)
-        known = replace(known, tags={k: v for k, v in known.tags.items() if k not in stale})
-    if tags == COMPLETE and BY_CALLBACK in known.tags:
-        tags = {STATE: "stopped by callback"}
-    with run.together() as last:
-        last.set_tags(tags)
-        descriptions.describe(last, ending=status, known=known)
-
-
 def _process() -> str:
     """This process, so that a run that was left RUNNING can be told from one that lives."""
     return json.dumps(Owner.here().to_json())
@@ -433,7 +432,7 @@ def _user() -> str:
 def made_experiment(store: Store, beside: str | None = None) -> str:
     """The id of a store's experiment, made if nobody has made it yet; see `Store.open`."""
     if beside is not None:
-        run = store.local.run(beside) if store.local else find_record(store.client, beside)
+        run = find_run(store.client, store.local, beside)
         if run is not None and not run.deleted:
             return run.experiment_id
     known = _experiment(store) or _make_experiment(store)

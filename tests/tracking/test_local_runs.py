@@ -17,6 +17,7 @@ from cnn_sweeps.errors import PrunedError, StoreError
 from cnn_sweeps.tracking import RunRecord, Store, artifacts, local_runs, queries
 from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.tracking.names import CONFIG_HASH, KIND, STUDY_NAME
+from cnn_sweeps.tracking.patience import patient
 from cnn_sweeps.tracking.selection import Selection
 
 HASH = "3f2a9c1b7d20" + "0" * 52
@@ -254,3 +255,22 @@ def test_a_locked_database_is_told_whatever_is_asked(
         for ask in asked:
             with pytest.raises(StoreError, match="has been locked by another program"):
                 ask()
+
+
+def test_a_sweep_waits_for_a_locked_database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it reads is asked again until the file is free, as what it writes is."""
+    monkeypatch.setattr(local_runs, "TIMEOUT", 0.0)
+    with store.start_run("a", tags={}) as run:
+        pass
+    said = list[str]()
+    with closing(sqlite3.connect(store.dir / "mlflow.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+
+        def say(text: str) -> None:
+            said.append(text)
+            if connection.in_transaction:
+                connection.rollback()
+
+        with patient(300, say=say):
+            assert store.get(run.run_id).name == "a"
+    assert [text.split()[0] for text in said] == ["Waiting", "Back"]

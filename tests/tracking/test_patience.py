@@ -18,7 +18,7 @@ from cnn_sweeps.tracking.patience import (
     STUDY,
     Attempts,
     patient,
-    patient_client,
+    patiently,
     tried,
     waiting,
 )
@@ -242,7 +242,7 @@ def test_a_client_waits_in_each_of_its_calls(clock: Time) -> None:
             """A call like any other."""
             return f"{run_id} {away_until(20, clock)()}"
 
-    client: Any = patient_client(Client)  # type: ignore[arg-type]
+    client: Any = patiently(Client)  # type: ignore[arg-type]
     with patient(300):
         assert client.get_run("r") == "r here"
     assert client._tracking_client == "inner"
@@ -286,6 +286,7 @@ def _caused(error: Exception, cause: Exception) -> Exception:
         _caused(StoreError("The tracking store x does not respond."), NoConnection("refused")),
         _caused(MlflowException("request failed"), NoConnection("refused")),
         _caused(_unavailable(), _database(_locked())),
+        _locked(),
         _unavailable(),
         _standby(),
     ],
