@@ -224,6 +224,21 @@ def _asked(
             process.join()
 
 
+def begin(scratch: str, device: Device | None) -> None:
+    """Begin a process of a sweep, with streams that last.
+
+    Args:
+        scratch: a folder for its temporary files.
+        device: the GPU to use; None for all that are seen.
+    """
+    from cnn_sweeps.text.terminal import open_streams  # noqa: PLC0415 -- imports rich
+
+    open_streams()
+    tempfile.tempdir = scratch
+    if device is not None:
+        devices.use(device)
+
+
 def _answer(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
@@ -231,12 +246,7 @@ def _answer(
     scratch: str,
     device: Device | None,
 ) -> None:
-    from cnn_sweeps.text.terminal import open_streams  # noqa: PLC0415 -- imports rich
-
-    open_streams()
-    tempfile.tempdir = scratch
-    if device is not None:
-        devices.use(device)
+    begin(scratch, device)
     try:
         answer = function(*arguments)
     except CnnSweepsError as error:

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,13 +22,11 @@ import psutil
 
 from cnn_sweeps.data.memory_cache import HandedOver
 from cnn_sweeps.errors import CnnSweepsError, RunFailedError, StoppedError, StoreError
-from cnn_sweeps.provenance import devices
 from cnn_sweeps.provenance.devices import Device
 from cnn_sweeps.sweeps.study.events import Event, TrialStarted, WorkerRefused
 from cnn_sweeps.sweeps.study.storage import StudyAddress
 from cnn_sweeps.sweeps.workers.deaths import Deaths
-from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, ensure_running, without_main
-from cnn_sweeps.text.terminal import open_streams
+from cnn_sweeps.sweeps.workers.forkserver import CONTEXT, begin, ensure_running, without_main
 from cnn_sweeps.tracking.patience import patient
 
 logger = logging.getLogger(__name__)
@@ -260,14 +257,11 @@ def _scratch_folder() -> TemporaryDirectory[str]:
 
 def serve(order: Order, pipe: Connection) -> None:
     """Be a worker: what a process of the pool does from its start to its end."""
-    open_streams()
+    begin(order.scratch, order.device)
     stopping: list[int] = []
-    tempfile.tempdir = order.scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the pool decides
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-    if order.device is not None:
-        devices.use(order.device)
 
     from cnn_sweeps.sweeps.study.log import logged_worker  # noqa: PLC0415
     from cnn_sweeps.sweeps.study.study import SweepStudy  # noqa: PLC0415
