@@ -1,7 +1,9 @@
 """`cnn-sweeps cache`: list, verify and clear cached epochs, images and features."""
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from cnn_sweeps.cli.trajectory_rows import (
     table,
     told_of,
 )
+from cnn_sweeps.config.schema import Tracking
 from cnn_sweeps.data.decoded import Entry as DecodedEntry
 from cnn_sweeps.data.folder_cache import (
     DECODED,
@@ -35,6 +38,8 @@ from cnn_sweeps.text.json import dump_json
 from cnn_sweeps.text.table import Table
 from cnn_sweeps.text.terminal import say, warn
 from cnn_sweeps.tracking import checked_prefix
+from cnn_sweeps.tracking.address import resolve
+from cnn_sweeps.tracking.local_runs import LocalRuns
 from cnn_sweeps.training.feature_cache import is_intact
 from cnn_sweeps.trajectories.cache import GB, TrajectoryStore
 from cnn_sweeps.trajectories.entry import Entry
@@ -53,6 +58,7 @@ class Asked:
         store: where to look.
         cache: where decoded images and features of frozen backbones are.
         max_gb: how much may be kept there.
+        runs: those that have trained the epochs; None where they cannot be read at once.
         prefix: the beginning of one trajectory hash; None for all.
         json: whether a program reads the answer.
     """
@@ -60,6 +66,7 @@ class Asked:
     store: TrajectoryStore
     cache: FolderCache
     max_gb: float
+    runs: LocalRuns | None
     prefix: str | None
     json: bool
 
@@ -150,6 +157,7 @@ def main(typed: list[str]) -> int:
             store=store,
             cache=FolderCache(folder),
             max_gb=trajectory.max_gb,
+            runs=_local_runs(tracking),
             prefix=prefix,
             json=asked.json,
         )
@@ -179,7 +187,8 @@ def _check_readable(place: Path, key: str, *beside: Path, action: str) -> None:
 
 def show(asked: Asked) -> int:
     """Print a row for each trajectory, the one that would be deleted first at the top."""
-    rows, taken = [_plain(entry) for entry in asked.entries], asked.store.size
+    rows = [_plain(entry) | _path_of(entry, asked.runs) for entry in asked.entries]
+    taken = asked.store.size
     images = [_images(entry) for entry in asked.images]
     frozen = asked.store.frozen.sizes
     sets, left = [_features(entry) for entry in asked.feature_sets], asked.left
@@ -291,6 +300,27 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "bytes": entry.size,
         "last_used": datetime.fromtimestamp(entry.used, tz=UTC).isoformat(timespec="seconds"),
     }
+
+
+def _local_runs(tracking: Tracking) -> LocalRuns | None:
+    """The runs of a local database, where there is one."""
+    try:
+        database = resolve(tracking).database
+    except StoreError:  # epochs are listed without it
+        return None
+    return LocalRuns.of(database) if database is not None and database.is_file() else None
+
+
+def _path_of(entry: Entry, runs: LocalRuns | None) -> dict[str, str]:
+    """Where the user's own images were that it was trained on, ready for JSON, where a run says."""
+    known = entry.history()
+    if runs is None or not known:
+        return {}
+    with suppress(sqlite3.Error):
+        run = runs.run(known[-1].run_id)
+        if run is not None and (path := run.params.get("data.path")):
+            return {"data_path": path}
+    return {}
 
 
 def _images(entry: DecodedEntry) -> dict[str, Any]:

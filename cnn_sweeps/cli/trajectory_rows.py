@@ -1,6 +1,7 @@
 """What `cnn-sweeps cache` says of trajectories, one's own or those of a shared store."""
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from pathlib import PurePath
 from typing import Any
 
 from cnn_sweeps.errors import UnknownHashError
@@ -33,7 +34,7 @@ def table(
     """A row for each entry.
 
     Args:
-        rows: what is known of each: `told_of`, with its `epochs` and `bytes`.
+        rows: what is known of each: `told_of`, with its `epochs`, `bytes` and maybe `data_path`.
         name: of a further column.
         more: the cells of that.
         every: the command that shows all columns.
@@ -41,7 +42,7 @@ def table(
     columns = {
         "trajectory": [row["trajectory_hash"][:SHOWN] for row in rows],
         "network": [row["title"] for row in rows],
-        "data": [row["data"] for row in rows],
+        "data": [_data(row) for row in rows],
         "epochs": [str(row["epochs"]) for row in rows],
         "size MB": [f"{row['bytes'] / MB:,.1f}" for row in rows],
         name: more,
@@ -54,6 +55,11 @@ def table(
         first=("trajectory", "size MB", "epochs", name, "network"),
         every=every,
     )
+
+
+def _data(row: Mapping[str, Any]) -> str:
+    """The kind of data, and the name of a folder or file of the user's own."""
+    return f"{row['data']} {PurePath(row.get('data_path', '')).name}".strip()
 
 
 def refuse_several(prefix: str, hashes: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from cnn_sweeps.data import folder_cache, load
 from cnn_sweeps.data.manifest import Manifest
 from cnn_sweeps.errors import ConfigError, StoreError, UnknownHashError
 from cnn_sweeps.text.terminal import Output
+from cnn_sweeps.tracking import Store
 from cnn_sweeps.training.feature_cache import FeatureCache
 from cnn_sweeps.trajectories.cache import TrajectoryStore
 from cnn_sweeps.trajectories.lock import Lock
@@ -117,6 +118,23 @@ def test_a_row_for_each_and_how_much_there_is(
         "abcd11111111 cnn 4x1 digits 2 1.6 2025-11-25 12:03 666666666666",
     ]
     assert total == "3 trajectories, 6 epochs; 4.8 MB of 5 GB (trajectory.max_gb)"
+
+
+def test_own_images_are_named(kept: TrajectoryStore, capsys: pytest.CaptureFixture[str]) -> None:
+    """By their folder, where the run that was trained on them is there."""
+    with Store.open(Tracking()).start_run("r", tags={}) as run:
+        run.log_params({"data.path": "/srv/own photos"})
+    for name, run_id in ((FIRST, run.run_id), (SECOND, "0" * 32)):
+        entry = kept.entry(name, "7" * 64)
+        entry.describe({"title": "cnn 4x1", "data": "image_folder"})
+        entry.put(epoch(1), {"model/0": np.zeros(1), "optimizer/0": np.zeros(1)}, run_id=run_id)
+    shown = "\n".join(" ".join(line.split()) for line in said(capsys))
+    assert "cnn 4x1 image_folder own photos 1 " in shown
+    assert "cnn 4x1 image_folder 1 " in shown
+    rows = json.loads("".join(said(capsys, "--json")))["entries"]
+    assert [row["data_path"] for row in rows if "data_path" in row] == ["/srv/own photos"]
+    (kept.folder.parent / "mlflow.db").write_bytes(b"no database")
+    assert "image_folder" in "".join(said(capsys))
 
 
 @pytest.fixture
