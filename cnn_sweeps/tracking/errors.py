@@ -112,8 +112,7 @@ def absence(error: BaseException) -> BaseException | None:
     refuses a user, a password or a database: None is returned.
     """
     from mlflow.exceptions import MlflowException
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import RetryError, Timeout
+    from requests.exceptions import RetryError
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
     causes = list(error_chain(error, context=True))
@@ -124,13 +123,21 @@ def absence(error: BaseException) -> BaseException | None:
             gone = isinstance(cause, OperationalError | InterfaceError) or is_standby(cause.orig)
             final = _is_broken_file(cause.orig) or _is_refusal(cause.orig)
             return None if final or not (gone or cause.connection_invalidated) else cause.orig
-    silent = (NoConnection, Timeout, RetryError, ConnectionError, socket.gaierror)
+    silent = (*_silence(), RetryError)
     for cause in causes:
         if isinstance(cause, silent) or _is_locked(cause):
             return cause
         if isinstance(cause, MlflowException) and _status(cause) in GATEWAY:
             return cause
     return None
+
+
+def _silence() -> tuple[type[Exception], ...]:
+    """What a server that does not answer raises, or one that stops in the middle of its answer."""
+    from requests.exceptions import ChunkedEncodingError, Timeout
+    from requests.exceptions import ConnectionError as NoConnection
+
+    return NoConnection, Timeout, ChunkedEncodingError, ConnectionError, socket.gaierror
 
 
 def is_deadlock(error: BaseException) -> bool:
@@ -207,15 +214,12 @@ def _plainly(error: BaseException) -> str:
 def _meaning(cause: BaseException) -> str | None:
     """What one cause means, in words; None where that is not known."""
     from filelock import Timeout as LockTimeout
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import Timeout
 
-    silent = (NoConnection, Timeout, ConnectionError, TimeoutError, socket.gaierror)
     if isinstance(cause, sqlite3.Error):
         return SQLITE.get("_".join(getattr(cause, "sqlite_errorname", "").split("_")[:2]))
     if isinstance(cause, LockTimeout):  # a TimeoutError, but not of a server
         return BUSY
-    if isinstance(cause, silent):
+    if isinstance(cause, (*_silence(), TimeoutError)):
         return SILENT
     if isinstance(cause, OSError) and cause.errno is not None:
         number = errno.EROFS if cause.errno in NO_FOLDER else cause.errno

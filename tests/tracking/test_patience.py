@@ -1,18 +1,23 @@
 """Waiting for a server that is away: how long, what is told, and what is not waited for."""
 
+import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import ConnectionError as NoConnection
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from cnn_sweeps.errors import StoppedError, StoreError
 from cnn_sweeps.tracking import patience
-from cnn_sweeps.tracking.errors import is_away
+from cnn_sweeps.tracking.errors import as_store_error, is_away
 from cnn_sweeps.tracking.patience import (
     RUNS,
     STUDY,
@@ -246,6 +251,49 @@ def test_a_client_waits_in_each_of_its_calls(clock: Time) -> None:
     with patient(300):
         assert client.get_run("r") == "r here"
     assert client._tracking_client == "inner"
+
+
+@contextmanager
+def _breaking_off(times: int) -> Iterator[str]:
+    """A tracking server that stops so often in the middle of its answer; its address."""
+    whole = json.dumps({"run": {"info": {"run_id": "r", "lifecycle_stage": "active"}, "data": {}}})
+    left = [whole[:9]] * times
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write((left.pop() if left else whole).encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
+    """The server was stopped in the middle of it, as if it had been before."""
+    with _breaking_off(2) as url:
+        client = patiently(lambda: MlflowClient(url))
+        with patient(300, say=lambda _: None):
+            assert client.get_run("r").info.run_id == "r"
+
+
+def test_an_answer_that_breaks_off_is_told() -> None:
+    """Where nothing waits."""
+    with (
+        _breaking_off(1) as url,
+        pytest.raises(StoreError, match="does not respond"),
+        as_store_error(url),
+    ):
+        MlflowClient(url).get_run("r")
 
 
 def _database(original: Exception) -> OperationalError:
