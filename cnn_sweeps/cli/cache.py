@@ -187,8 +187,7 @@ def _check_readable(place: Path, key: str, *beside: Path, action: str) -> None:
 
 def show(asked: Asked) -> int:
     """Print a row for each trajectory, the one that would be deleted first at the top."""
-    rows = [_plain(entry) | _path_of(entry, asked.runs) for entry in asked.entries]
-    taken = asked.store.size
+    rows, taken = [_plain(entry, asked.runs) for entry in asked.entries], asked.store.size
     images = [_images(entry) for entry in asked.images]
     frozen = asked.store.frozen.sizes
     sets, left = [_features(entry) for entry in asked.feature_sets], asked.left
@@ -292,13 +291,15 @@ def _empty(asked: Asked) -> str:
     return f"the cache in {asked.place} is empty."
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
+def _plain(entry: Entry, runs: LocalRuns | None = None) -> dict[str, Any]:
     """What is known of an entry, ready for JSON."""
+    known = entry.history()
     return {
         **told_of(entry),
-        "epochs": len(entry.history()),
+        "epochs": len(known),
         "bytes": entry.size,
         "last_used": datetime.fromtimestamp(entry.used, tz=UTC).isoformat(timespec="seconds"),
+        **(_path_of(runs, known[-1].run_id) if runs and known else {}),
     }
 
 
@@ -311,13 +312,10 @@ def _local_runs(tracking: Tracking) -> LocalRuns | None:
     return LocalRuns.of(database) if database is not None and database.is_file() else None
 
 
-def _path_of(entry: Entry, runs: LocalRuns | None) -> dict[str, str]:
-    """Where the user's own images were that it was trained on, ready for JSON, where a run says."""
-    known = entry.history()
-    if runs is None or not known:
-        return {}
+def _path_of(runs: LocalRuns, run_id: str) -> dict[str, str]:
+    """Where the user's own images were that a run was trained on, ready for JSON, if it says so."""
     with suppress(sqlite3.Error):
-        run = runs.run(known[-1].run_id)
+        run = runs.run(run_id)
         if run is not None and (path := run.params.get("data.path")):
             return {"data_path": path}
     return {}

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from http_servers import Request, serving
 from waiting import PATIENCE
 
 from cnn_sweeps.data import download
@@ -17,40 +17,29 @@ from cnn_sweeps.errors import DataError
 
 BODY = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(BODY).hexdigest()
+BOTH = threading.Barrier(2)
 
 
-class Mirror(BaseHTTPRequestHandler):
-    """Answers by the path: complete, cut off, other content, both at once, or not at all."""
-
-    both = threading.Barrier(2)
-
-    def do_GET(self) -> None:
-        """Serve one file, well or badly."""
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        if self.path == "/both":
-            self.both.wait(timeout=PATIENCE)
-        body = b"<html>" if self.path == "/other" else BODY
-        self.send_response(200)
-        if self.path != "/unannounced":
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[:5000] if self.path == "/cut" else body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's own name
-        """Say nothing."""
+def mirror(request: Request) -> None:
+    """Answer by the path: complete, cut off, other content, both at once, or not at all."""
+    if request.path == "/missing":
+        request.send_error(404)
+        return
+    if request.path == "/both":
+        BOTH.wait(timeout=PATIENCE)
+    body = b"<html>" if request.path == "/other" else BODY
+    request.send_response(200)
+    if request.path != "/unannounced":
+        request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body[:5000] if request.path == "/cut" else body)
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
     """The address of the mirror."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(mirror) as address:
+        yield address
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cards import install
 from configs import config
+from http_servers import Request, serving
 from stores import ready
 
 from cnn_sweeps.cli import doctor
@@ -214,21 +213,14 @@ def asked() -> list[str | None]:
 def server(asked: list[str | None]) -> Iterator[str]:
     """A server that tells a version of MLflow from long ago, and notes who asks for it."""
 
-    class Old(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.headers.get("Authorization"))
-            self.send_response(200 if self.path == "/version" else 401)
-            self.end_headers()
-            self.wfile.write(b"1.30.0")
+    def answer(request: Request) -> None:
+        asked.append(request.headers.get("Authorization"))
+        request.send_response(200 if request.path == "/version" else 401)
+        request.end_headers()
+        request.wfile.write(b"1.30.0")
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    made = HTTPServer(("127.0.0.1", 0), Old)
-    Thread(target=made.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{made.server_port}"
-    made.shutdown()
-    made.server_close()
+    with serving(answer) as url:
+        yield url
 
 
 def test_a_server_is_asked_for_its_version(server: str, tmp_path: Path) -> None:

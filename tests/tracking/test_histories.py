@@ -4,12 +4,10 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from http_servers import Request, serving
 from mlflow import MlflowClient
 
 from cnn_sweeps.tracking import histories
@@ -23,35 +21,26 @@ def served(answer: int) -> Iterator[tuple[MlflowClient, list[str]]]:
     """A server that knows the curves of all runs, or has no page for several; what it was asked."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            where = urlparse(self.path)
-            asked.append(where.path.rpartition("/")[2])
-            status = answer if where.path == histories.PAGE else 200
-            values = [
-                {"key": "loss", "value": value, "timestamp": 0, "step": step, "run_id": run_id}
-                for run_id in parse_qs(where.query)["run_id"]
-                for step, value in enumerate(EPOCHS, 1)
-            ]
-            most = int(parse_qs(where.query).get("max_results", ["99"])[0])
-            text = json.dumps({"metrics": values[:most]}).encode()
-            if where.path != histories.PAGE:  # as protobuf writes it
-                text = text.replace(b"NaN", b'"NaN"')
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+    def curves(request: Request) -> None:
+        where = urlparse(request.path)
+        asked.append(where.path.rpartition("/")[2])
+        status = answer if where.path == histories.PAGE else 200
+        values = [
+            {"key": "loss", "value": value, "timestamp": 0, "step": step, "run_id": run_id}
+            for run_id in parse_qs(where.query)["run_id"]
+            for step, value in enumerate(EPOCHS, 1)
+        ]
+        most = int(parse_qs(where.query).get("max_results", ["99"])[0])
+        text = json.dumps({"metrics": values[:most]}).encode()
+        if where.path != histories.PAGE:  # as protobuf writes it
+            text = text.replace(b"NaN", b'"NaN"')
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(text)))
+        request.end_headers()
+        request.wfile.write(text)
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield MlflowClient(f"http://127.0.0.1:{server.server_port}"), asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(curves) as url:
+        yield MlflowClient(url), asked
 
 
 @pytest.mark.parametrize(

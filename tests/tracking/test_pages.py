@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
+from http_servers import Request, serving
 
 from cnn_sweeps.errors import UnknownStudyError
 from cnn_sweeps.tracking import RunRecord, Store, pages, queries
@@ -49,20 +48,13 @@ def save(store: Store, of: RunRecord, **changes: Any) -> None:
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that only says its version."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(request.param.encode())
+    def answer(asked: Request) -> None:
+        asked.send_response(200)
+        asked.end_headers()
+        asked.wfile.write(request.param.encode())
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    with serving(answer) as url:
+        yield url
 
 
 def test_a_view_shows_the_trials_sorted(store: Store) -> None:

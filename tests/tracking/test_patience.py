@@ -5,11 +5,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
+from http_servers import Request, serving
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import ConnectionError as NoConnection
@@ -259,23 +258,14 @@ def _breaking_off(times: int) -> Iterator[str]:
     whole = json.dumps({"run": {"info": {"run_id": "r", "lifecycle_stage": "active"}, "data": {}}})
     left = [whole[:9]] * times
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(whole)))
-            self.end_headers()
-            self.wfile.write((left.pop() if left else whole).encode())
+    def answer(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(whole)))
+        request.end_headers()
+        request.wfile.write((left.pop() if left else whole).encode())
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(answer) as url:
+        yield url
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
