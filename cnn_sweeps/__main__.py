@@ -30,6 +30,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("cnn-sweeps: interrupted.\n")
         sys.exit(128 + signal.SIGINT)
+    finally:
+        gc.freeze()  # nor need what ends with the process be searched
 
 
 def starts_workers(typed: Sequence[str]) -> bool:

@@ -12,10 +12,12 @@ import pytest
 
 from cnn_sweeps.figures import style
 from cnn_sweeps.report import svg
+from cnn_sweeps.report.figures import drawing
 
 DRAWN: dict[Any, tuple[str, Callable[..., Any]]] = {
     style: ("png", style.png),
     svg: ("inline_svg", svg.inline_svg),
+    drawing: ("processes", drawing.processes),
 }
 
 
@@ -37,6 +39,7 @@ def leave_undrawn() -> None:
     """From now on figures are made, and not drawn; also those of fixtures that many tests share."""
     style.png = empty_png
     svg.inline_svg = empty_svg
+    drawing.processes = lambda _: 1  # others would draw them
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from cnn_sweeps.evaluation.evaluation import SPLITS, Evaluation
 from cnn_sweeps.figures import reliability
 from cnn_sweeps.figures.roc import key
-from cnn_sweeps.report import svg
 from cnn_sweeps.report.confusion import MOST_CELLS
 from cnn_sweeps.report.figures import evaluation, space, trials
+from cnn_sweeps.report.figures.drawing import Drawing, svg_elements
 from cnn_sweeps.sweeps.comparison.chart import chart
 from cnn_sweeps.sweeps.results.results import SweepResults
 
@@ -57,19 +57,14 @@ class _Asked:
 
 def charts(results: SweepResults) -> list[Chart]:
     """The pictures for which there is something to be seen, in their order."""
-    drawn = []
-    with svg.svg_style():
-        for number, asked in enumerate(_asked(results)):
-            drawn.append(
-                Chart(
-                    section=asked.section,
-                    title=asked.title,
-                    note=asked.note,
-                    svg=svg.inline_svg(asked.draw(), f"chart{number}", asked.title),
-                    wide=asked.wide,
-                )
-            )
-    return drawn
+    asked = list(_asked(results))
+    drawn = svg_elements(
+        [Drawing(f"chart{number}", each.title, each.draw) for number, each in enumerate(asked)]
+    )
+    return [
+        Chart(section=a.section, title=a.title, note=a.note, svg=element, wide=a.wide)
+        for a, element in zip(asked, drawn, strict=True)
+    ]
 
 
 def _asked(results: SweepResults) -> Iterator[_Asked]:

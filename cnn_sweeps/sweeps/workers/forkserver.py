@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
@@ -79,10 +79,19 @@ def not_needed() -> Iterator[None]:
     yield
 
 
+def is_warm() -> bool:
+    """Whether that process was started, so that others are at hand in no time."""
+    server: Any = forkserver._forkserver
+    return server._forkserver_pid is not None and PRELOADED in server._preload_modules
+
+
 def _end() -> None:
     """End that process at once: it would import for seconds before it looked."""
-    if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-        os.kill(pid, signal.SIGKILL)
+    server: Any = forkserver._forkserver
+    if server._forkserver_pid is not None:
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+        with suppress(OSError):  # it takes its socket away, which may be gone
+            server._stop()
 
 
 def ensure_running() -> None:
