@@ -39,6 +39,8 @@ COMPARE_TARGET = 4.0
 """Seconds for `cnn-sweeps compare` over 5,000 runs."""
 METRICS = 16
 """Metrics of a run."""
+SERVER_WORKERS = 4
+"""Processes of the MLflow server: as many as `mlflow server` starts."""
 TABLES = ("runs", "params", "tags", "latest_metrics", "metrics")
 """Of MLflow: what a run is there."""
 
@@ -145,7 +147,7 @@ def to_markdown(found: Sequence[Reading], runs: int) -> str:
 @contextmanager
 def _served(folder: Path, study: SweepStudy) -> Iterator[list[list[str]]]:
     """A store with a run for each trial of a study: how to type each way to it."""
-    with services.mlflow_server(folder) as server:
+    with services.mlflow_server(folder, workers=SERVER_WORKERS) as server:
         store = Store.open(Tracking(dir=folder))
         with store.start_run("sweep many", tags={"study_name": "many", "kind": "sweep"}) as sweep:
             study.optuna_study.set_user_attr(PARENT, sweep.run_id)

@@ -160,11 +160,13 @@ class MlflowServer:
         folder: of its database and artifacts.
         port: that it listens on.
         host: address that it listens on.
+        workers: processes that answer; MLflow's own default is 4.
     """
 
     folder: Path
     port: int
     host: str = LOCAL
+    workers: int = 1
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -174,7 +176,7 @@ class MlflowServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        words = ["--host", self.host, "--port", str(self.port), "--workers", "1"]
+        words = ["--host", self.host, "--port", str(self.port), "--workers", str(self.workers)]
         words += ["--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db"]
         words += ["--artifacts-destination", str(self.folder / "artifacts")]
         with (self.folder / "log").open("a") as log:
@@ -204,13 +206,13 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_server(
-    folder: Path, host: str = LOCAL, database: Path | None = None
+    folder: Path, host: str = LOCAL, database: Path | None = None, workers: int = 1
 ) -> Iterator[MlflowServer]:
     """A running MLflow server with a copy of a database, or a new one; stopped at the end."""
     folder.mkdir()
     if database is not None:
         shutil.copy(database, folder / "mlflow.db")
-    server = MlflowServer(folder, free_port(), host)
+    server = MlflowServer(folder, free_port(), host, workers)
     try:
         server.start()
         yield server

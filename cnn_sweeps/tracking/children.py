@@ -1,6 +1,9 @@
-"""The trials of a sweep on a server, of which most were read before."""
+"""The trials of a large sweep on a server, which takes milliseconds for each run."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import Final
 
 from cnn_sweeps.tracking import params
@@ -11,6 +14,25 @@ from cnn_sweeps.tracking.store import DELETED_ONLY, Store
 
 MOST: Final = 500
 """Ids that a filter lists: MLflow's parser takes no more than 10,000 words."""
+AT_ONCE: Final = 4
+"""Requests at a time: an MLflow server has so many processes unless it is told otherwise."""
+
+
+def children_of(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> list[RunRecord]:
+    """The trials of a sweep as `Store.children` has them; of many, several at once.
+
+    Args:
+        store: where they are.
+        parent_run_id: the run of the sweep.
+        run_ids: those of its runs that are known; the others are found as well.
+    """
+    if store.local is not None or len(run_ids) <= MOST:
+        return store.children(parent_run_id)
+    experiment = store.get(parent_run_id).experiment_id
+    parts = params.batches(run_ids, MOST)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = threads.map(partial(runs_of_ids, store, experiment=experiment), parts)
+        return children_beside(store, parent_run_id, [*chain.from_iterable(found)])
 
 
 def runs_of_ids(store: Store, run_ids: Sequence[str], experiment: str) -> list[RunRecord]:

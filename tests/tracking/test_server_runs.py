@@ -10,7 +10,7 @@ from stores import ready
 
 from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.tracking import Store, children, queries
-from cnn_sweeps.tracking.children import children_beside, runs_of_ids
+from cnn_sweeps.tracking.children import children_beside, children_of, runs_of_ids
 
 
 @pytest.fixture
@@ -102,3 +102,22 @@ def test_of_a_sweep_of_which_nothing_is_known_all_is_read(
     sweep, ids = logged(store, 3)
     served, _ = as_served(store, monkeypatch)
     assert [run.run_id for run in children_beside(served, sweep, [])] == ids
+
+
+@pytest.mark.parametrize("most", [2, 500])
+def test_many_trials_are_asked_for_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Also one that the study does not know; not one that was deleted; in their order."""
+    monkeypatch.setattr(children, "MOST", most)
+    sweep, ids = logged(store, 9)
+    store.client.delete_run(ids[4])
+    there = store.children(sweep)
+    served, brought = as_served(store, monkeypatch)
+    assert children_of(served, sweep, ids[:-1]) == there
+    assert [run.run_id for run in there] == [*ids[:4], *ids[5:]]
+    if most == 2:
+        assert sorted(brought[:4]) == [1, 2, 2, 2]
+        assert sum(brought) == 9, "each was read once, and the deleted one to leave it out"
+    else:
+        assert brought == [8]

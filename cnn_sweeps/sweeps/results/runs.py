@@ -26,7 +26,7 @@ from cnn_sweeps.sweeps.study.study import SweepStudy
 from cnn_sweeps.text.format import first_line
 from cnn_sweeps.text.json import dump_json, plain_values, sha256
 from cnn_sweeps.text.redact import without_passwords
-from cnn_sweeps.tracking import RunRecord, Store, artifacts
+from cnn_sweeps.tracking import RunRecord, Store, artifacts, children
 from cnn_sweeps.tracking.finished_runs import FIELDS
 from cnn_sweeps.tracking.names import DATA_DIGEST, IMAGES_FILE, PLAN_FILE, REMARKS
 from cnn_sweeps.tracking.params import PARAM_LENGTH, TAG_LENGTH, cut_names
@@ -84,10 +84,12 @@ class Runs:
             return cls._none(f"Its runs cannot be read: {first_line(store).rstrip('.')}.")
         parent = study.parent_run_id or ""
         try:
-            found = store.children(parent) if parent and known is None else known or ()
+            if known is None:
+                ids = [*filter(None, _run_ids(study.trials()))]
+                known = children.children_of(store, parent, ids) if parent else ()
         except StoreError as error:
             return cls.of(study, error)
-        own = {run.run_id: run for run in found if run.parent_id == parent}
+        own = {run.run_id: run for run in known if run.parent_id == parent}
         return cls(store=store, by_id=own, missing=(), epochs=epochs)
 
     @classmethod

@@ -18,7 +18,7 @@ from cnn_sweeps.tracking import RunRecord
 class Served(FakeStore):
     """A store on a server, which notes what it is asked for by id."""
 
-    local, experiment_id = None, "1"
+    experiment_id = "1"
 
     def __init__(self, folder: Path, runs: dict[str, RunRecord]) -> None:
         super().__init__(folder, runs)

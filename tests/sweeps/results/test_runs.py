@@ -48,7 +48,7 @@ class FakeStore:
     """Has the runs of a study in memory."""
 
     def __init__(self, folder: Path, runs: Mapping[str, RunRecord]) -> None:
-        self.dir, self.runs, self.address = folder, runs, None
+        self.dir, self.runs, self.address, self.local = folder, runs, None, None
 
     @property
     def client(self) -> None:
