@@ -304,7 +304,7 @@ class TrialQueue:
         if isinstance(first := self._first(), FrozenTrial):
             return first
         with hold_lock(self.address.lock):  # of several on this host one adds it
-            self.read_schedule()
+            self.index.told = NEVER  # whether another process has stored other items by now
             self.look()
             if isinstance(first := self._first(), int):
                 self.enqueue_slot(first)

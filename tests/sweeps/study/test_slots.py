@@ -149,3 +149,22 @@ def test_who_claims_meanwhile_loses_no_point(
     assert held == [0]
     assert made.counts().total == 4
     assert claimed(made)[0] == {"model.dense_units": 64}
+
+
+def test_a_worker_that_waits_reads_the_items_again_where_there_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands take a while, and nobody else gets at the queue meanwhile."""
+    made = begun(tmp_path, sampled(), 0, n_trials=2)
+    waiting = SweepStudy.load(made.address)
+    assert len(claimed(waiting)) == 2
+    read: list[SweepStudy] = []
+    once = SweepStudy.read_schedule
+    monkeypatch.setattr(
+        SweepStudy, "read_schedule", lambda self: (read.append(self), once(self))[1]
+    )
+    assert [waiting.claim(Owner.here()) for _ in range(3)] == [None] * 3
+    assert waiting not in read
+    fill_queue(made, Budget(n_trials=4))
+    assert len(claimed(waiting)) == 2
+    assert read.count(waiting) == 1
