@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.connection import Connection
 from tempfile import TemporaryDirectory
@@ -177,16 +177,23 @@ def _seat(seats: Sequence[Device], number: int) -> Device | None:
     return seats[number % len(seats)] if seats else None
 
 
-def asked(
-    function: Callable[..., Any], *arguments: Any
-) -> AbstractContextManager[Callable[[], Any]]:
+@contextmanager
+def asked(function: Callable[..., Any], *arguments: Any) -> Iterator[Callable[[], Any]]:
     """A process that calls a function meanwhile, and how to get what it returns.
 
-    That is the error, where it raised one or the process died. Leaving the block ends the process.
+    That is the error, where it raised one, or the process died or found no room. Leaving the block
+    ends the process.
     """
     from cnn_sweeps.sweeps.workers.deaths import Deaths  # noqa: PLC0415 -- imports NumPy
 
-    return _asked(function, arguments, Deaths(1), None)
+    with ExitStack() as stack:
+        try:
+            receive = stack.enter_context(_asked(function, arguments, Deaths(1), None))
+        except OSError as error:
+            told = DiedError(f"a process of the sweep was not started: {error}")
+            yield lambda: told
+        else:
+            yield receive
 
 
 @contextmanager

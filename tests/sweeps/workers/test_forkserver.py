@@ -22,6 +22,7 @@ from cnn_sweeps.sweeps.workers.forkserver import (
     FOR_THE_CONTROLLER,
     LONGEST_FOLDER,
     _shorten_sockets,
+    asked,
     call,
     call_each,
     ensure_running,
@@ -59,6 +60,16 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_what_there_is_no_room_for_is_answered_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked can do it itself."""
+    ensure_running()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "deleted"))
+    with asked(doubled, 4) as answer:
+        assert "was not started: [Errno 2] No such file" in str(answer())
+
+
 def test_a_full_disk_under_the_output_is_no_reason_to_die() -> None:
     """What a process has to say is lost, as that of the command; its answer is not."""
     program = (
