@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 from sweep_results import evaluated
 
@@ -63,6 +64,15 @@ def test_what_a_process_that_died_had_to_draw_is_drawn_here(
     monkeypatch.setattr(forkserver, "asked", dying)
     assert page(results) == whole
     assert sent == [4, 4], "only the first time"
+
+
+def test_what_a_script_has_set_of_matplotlib_holds_for_all_pictures(sent: list[int]) -> None:
+    """Other processes do not have it, nor fonts that were added beside it."""
+    with mpl.rc_context({"lines.linewidth": 5}):
+        assert drawing.processes(13) == 1
+    with mpl.rc_context({"backend": "agg"}):
+        assert drawing.processes(13) == 3
+    assert sent == []
 
 
 @pytest.mark.parametrize(

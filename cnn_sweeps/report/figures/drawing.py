@@ -49,7 +49,17 @@ def svg_elements(drawings: Sequence[Drawing]) -> list[str]:
 
 def processes(pictures: int) -> int:
     """How many processes draw so many pictures, with this one."""
-    return max(1, min(cores(), pictures // WORTH_IT)) if forkserver.is_warm() else 1
+    others = forkserver.is_warm() and _settings_are_unchanged()
+    return max(1, min(cores(), pictures // WORTH_IT)) if others else 1
+
+
+def _settings_are_unchanged() -> bool:
+    """Whether Matplotlib is set as other processes find it, and not by a user's script."""
+    import matplotlib as mpl  # noqa: PLC0415 -- as in `svg`
+
+    # A copy: to read the backend of the original would choose one.
+    now, begun = (dict(each.copy()) for each in (mpl.rcParams, mpl.rcParamsOrig))
+    return {**now, "backend": None} == {**begun, "backend": None}
 
 
 def _drawn(drawings: Sequence[Drawing]) -> list[str]:
