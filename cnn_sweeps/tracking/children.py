@@ -1,9 +1,12 @@
 """The trials of a large sweep on a server, which takes milliseconds for each run."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, as_completed
+from contextlib import suppress
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Final
 
 from cnn_sweeps.tracking import params
@@ -30,9 +33,38 @@ def children_of(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> lis
         return store.children(parent_run_id)
     experiment = store.get(parent_run_id).experiment_id
     parts = params.batches(run_ids, MOST)
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        found = threads.map(partial(runs_of_ids, store, experiment=experiment), parts)
-        return children_beside(store, parent_run_id, [*chain.from_iterable(found)])
+    found = _at_once(partial(runs_of_ids, store, experiment=experiment), parts)
+    return children_beside(store, parent_run_id, [*chain.from_iterable(found)])
+
+
+def _at_once(
+    search: Callable[[Sequence[str]], list[RunRecord]], parts: Iterable[Sequence[str]]
+) -> list[list[RunRecord]]:
+    """What a search finds for each part, several at a time.
+
+    Nobody waits for a search after another one has failed or Ctrl-C was heard, and a server may
+    take minutes: an executor would, also at the end of the process.
+    """
+    left = deque((part, Future[list[RunRecord]]()) for part in parts)
+    futures = [future for _, future in left]
+
+    def work() -> None:
+        with suppress(IndexError):  # none is left
+            while True:
+                part, future = left.popleft()
+                try:
+                    future.set_result(search(part))
+                except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
+                    future.set_exception(error)
+
+    try:
+        for _ in range(AT_ONCE):
+            Thread(target=work, daemon=True).start()
+        for future in as_completed(futures):
+            future.result()  # the first that fails ends it
+        return [future.result() for future in futures]
+    finally:
+        left.clear()
 
 
 def runs_of_ids(store: Store, run_ids: Sequence[str], experiment: str) -> list[RunRecord]:

@@ -1,5 +1,7 @@
 """The runs of a server are what MLflow's client makes of them."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from served import as_served
 from stores import ready
 
-from cnn_sweeps.errors import ConfigError
+from cnn_sweeps.errors import ConfigError, StoreError
 from cnn_sweeps.tracking import Store, children, queries
 from cnn_sweeps.tracking.children import children_beside, children_of, runs_of_ids
 
@@ -121,3 +123,35 @@ def test_many_trials_are_asked_for_at_once(
         assert sum(brought) == 9, "each was read once, and the deleted one to leave it out"
     else:
         assert brought == [8]
+
+
+@pytest.mark.parametrize("heard", [StoreError, KeyboardInterrupt])
+def test_nobody_waits_for_a_server_that_hangs_when_another_request_has_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, heard: type[BaseException]
+) -> None:
+    """Nor after Ctrl-C; neither here nor at the end of the process."""
+    monkeypatch.setattr(children, "MOST", 1)
+    sweep, ids = logged(store, 9)
+    served, _ = as_served(store, monkeypatch)
+    goes_on, asked = threading.Event(), []
+
+    def search(_: Store, part: list[str], experiment: str) -> list[object]:
+        asked.append(threading.current_thread())
+        if part == ids[1:2]:
+            if heard is StoreError:
+                raise StoreError("it refuses")
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        goes_on.wait(10)
+        return []
+
+    monkeypatch.setattr(children, "runs_of_ids", search)
+    try:
+        with pytest.raises(heard):
+            children_of(served, sweep, ids)
+        assert any(thread.is_alive() for thread in asked)
+        assert all(thread.daemon for thread in asked)
+    finally:
+        goes_on.set()
+    for thread in asked:
+        thread.join(10)
+    assert len(asked) < len(ids), "no more are asked for"
