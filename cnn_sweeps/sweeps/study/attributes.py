@@ -25,9 +25,9 @@ which host, and whether that is so, whether the workers that a launcher placed a
 command line that last carried it out, into how many shares it divides the cores where seconds are
 compared, where its log is written, whether a controller may yet put trials into it, how often a
 trial is requeued whose worker died, and how many may fail before one succeeds. And, as system
-attributes, for nobody needs them at each look: which items there are beside those that wait (how
-often they were stored is an ordinary one; see `schedule.in_parts`), and the digest of the images
-that settings of data (a digest behind the name) lead to."""
+attributes, for nobody needs them at each look: which items there are beside those that wait (a
+number that is another whenever they are stored is an ordinary one; see `schedule.in_parts`), and
+the digest of the images that settings of data (a digest behind the name) lead to."""
 
 CELL = "cell"
 ATTEMPT = "attempt"

@@ -38,7 +38,7 @@ class TrialIndex:
         given_up: slots that get no trial any more.
         scored: by experiment, the trials that ended with a value; not those that were replaced.
         schedule: the items of the study; None before they were read.
-        schedules: how often these had been stored when they were read, see `SCHEDULES`.
+        schedules: the number that these were stored with, see `SCHEDULES`.
         ids: the storage's own numbers of trials, by number.
         told: when the study was last asked for its own attributes, and what they were.
         overtaken: when another process last claimed what this one wanted.

@@ -190,9 +190,12 @@ class TrialQueue:
         return schedule
 
     def set_schedule(self, schedule: Schedule) -> None:
-        """Store which items there are, for workers that are at work already as well."""
+        """Store which items there are, for workers that are at work already as well.
+
+        What tells them is no count: two hosts, between which no lock holds, might store the same.
+        """
         parts = in_parts(schedule.to_json(self.plan.space), self.address.longest_attribute)
-        stored = (self.attribute(SCHEDULES) or 0) + 1
+        stored = SystemRandom().randrange(1, 2**53)
 
         def writes(storage: BaseStorage) -> bool:
             for name, part in parts.items():

@@ -10,7 +10,7 @@ from cnn_sweeps.errors import ConfigError
 from cnn_sweeps.provenance.process import Owner
 from cnn_sweeps.sweeps.plan.budget import Budget
 from cnn_sweeps.sweeps.plan.plan import Plan
-from cnn_sweeps.sweeps.study import repetition, requeue
+from cnn_sweeps.sweeps.study import repetition, requeue, trial_queue
 from cnn_sweeps.sweeps.study.attributes import slot_of
 from cnn_sweeps.sweeps.study.slots import fill_queue
 from cnn_sweeps.sweeps.study.study import SweepStudy
@@ -168,3 +168,23 @@ def test_a_worker_that_waits_reads_the_items_again_where_there_are_others(
     fill_queue(made, Budget(n_trials=4))
     assert len(claimed(waiting)) == 2
     assert read.count(waiting) == 1
+
+
+def test_a_worker_that_waits_sees_the_items_of_each_of_two_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock holds between them, so both may store theirs after the other was read."""
+    made = begun(tmp_path, sampled(), 0, n_trials=2)
+    other, waiting = SweepStudy.load(made.address), SweepStudy.load(made.address)
+    assert len(claimed(waiting)) == 2
+    store = trial_queue.together
+
+    def later(*arguments: Any) -> bool:
+        monkeypatch.setattr(trial_queue, "together", store)
+        fill_queue(other, Budget(n_trials=3))
+        assert len(claimed(waiting)) == 1
+        return store(*arguments)
+
+    monkeypatch.setattr(trial_queue, "together", later)
+    fill_queue(made, Budget(n_trials=20))
+    assert len(claimed(waiting)) == 17
