@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import signals
 from served import as_served
 from stores import ready
 
@@ -146,7 +147,7 @@ def test_nobody_waits_for_a_server_that_hangs_when_another_request_has_failed(
 
     monkeypatch.setattr(children, "runs_of_ids", search)
     try:
-        with pytest.raises(heard):
+        with signals.heard(signal.SIGINT, signal.default_int_handler), pytest.raises(heard):
             children_of(served, sweep, ids)
         assert any(thread.is_alive() for thread in asked)
         assert all(thread.daemon for thread in asked)
