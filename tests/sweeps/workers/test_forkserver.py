@@ -59,7 +59,6 @@ def test_a_process_that_dies_again_and_again_is_an_error() -> None:
         call(die, 1)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_what_there_is_no_room_for_is_answered_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +69,7 @@ def test_what_there_is_no_room_for_is_answered_with_the_reason(
         assert "was not started: [Errno 2] No such file" in str(answer())
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
 def test_a_full_disk_under_the_output_is_no_reason_to_die() -> None:
     """What a process has to say is lost, as that of the command; its answer is not."""
     program = (
